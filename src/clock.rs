@@ -1,0 +1,67 @@
+//! The time, injected, so that tests can pin it.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::import::Timestamp;
+
+/// Tells the time of day.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> SystemTime;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// The share of an invocation's time that each part of the flow may use up, laid out once, at its start.
+///
+/// The answer leaves a margin before the deadline; before that margin, time is kept back to announce and to write.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// The ledger is read and imports are described until then.
+    pub describe_until: Instant,
+    /// What is due is written to the ledger until then.
+    pub owe_until: Instant,
+    /// What is owed is published until then.
+    pub announce_until: Instant,
+    /// What was announced is crossed off until then; the response is to leave at once.
+    pub settle_until: Instant,
+}
+
+impl Schedule {
+    /// The least time between the answer and the deadline.
+    const MARGIN: Duration = Duration::from_millis(500);
+    /// More than this is never needed to announce and to write.
+    const MOST_KEPT_BACK: Duration = Duration::from_secs(15);
+
+    /// Lays out the time that is left: `None` where nothing of it may be used.
+    #[must_use]
+    pub fn lay_out(left: Duration) -> Option<Self> {
+        let usable = left.checked_sub(Self::MARGIN.max(left / 20)).filter(|usable| !usable.is_zero())?;
+        let kept_back = (usable / 3).min(Self::MOST_KEPT_BACK);
+        let settle_until = Instant::now() + usable;
+        Some(Self {
+            describe_until: settle_until - kept_back,
+            owe_until: settle_until - kept_back * 2 / 3,
+            announce_until: settle_until - kept_back / 3,
+            settle_until,
+        })
+    }
+
+    /// From now to a deadline that the Runtime API tells in milliseconds since 1970.
+    #[must_use]
+    pub fn until(deadline_ms: u64, now: SystemTime) -> Option<Self> {
+        let now = Timestamp::from(now).millis();
+        let left = i64::try_from(deadline_ms).unwrap_or(i64::MAX).saturating_sub(now);
+        Self::lay_out(Duration::from_millis(u64::try_from(left).unwrap_or_default()))
+    }
+}

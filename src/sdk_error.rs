@@ -1,0 +1,63 @@
+//! From what the SDK reports to the names of the contract.
+
+use std::error::Error as StdError;
+
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+
+use crate::error::{CallError, Service};
+
+/// Names what went wrong with a call: the code on the wire where the service answered with one, else `Timeout`,
+/// `Unreachable` (it reached nobody) or `BadResponse` (the answer made no sense).
+pub(crate) fn call_error<E>(service: Service, error: SdkError<E, HttpResponse>) -> CallError
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let code = match &error {
+        SdkError::TimeoutError(_) => "Timeout",
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "Timeout",
+        SdkError::ServiceError(context) => context.err().code().map_or("BadResponse", wire_code),
+        SdkError::ResponseError(_) if timed_out(&error) => "Timeout",
+        SdkError::ResponseError(_) => "BadResponse",
+        _ => "Unreachable",
+    }
+    .to_owned();
+    let cause = match &error {
+        SdkError::ServiceError(context) if context.err().message().is_some_and(|message| !message.is_empty()) => {
+            context.err().message().unwrap_or_default().to_owned()
+        }
+        _ => DisplayErrorContext(&error).to_string(),
+    };
+    CallError { service, code, cause, source: Some(Box::new(error)) }
+}
+
+/// The code without a namespace before `#`, nor what some services append after `:`.
+fn wire_code(code: &str) -> &str {
+    let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
+    code.split_once(':').map_or(code, |(code, _)| code)
+}
+
+/// A body that comes too slowly is reported as a response that could not be read.
+fn timed_out(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if text.contains("timeout") || text.contains("timed out") || text.contains("minimum throughput") {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_namespace_goes() {
+        assert_eq!(wire_code("com.amazonaws.workspaces#ThrottlingException"), "ThrottlingException");
+        assert_eq!(wire_code("ThrottlingException:http://internal.amazon.com/"), "ThrottlingException");
+        assert_eq!(wire_code("KMSThrottling"), "KMSThrottling");
+    }
+}

@@ -1,0 +1,356 @@
+//! The flow: recall, describe and compare, owe, announce, settle. It reads top to bottom in [`Tracker::check`].
+
+use std::{future::Future, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    announcement::{Announce, Announcement, into_batches},
+    clock::{Clock, Schedule},
+    error::{CallError, Error, Service},
+    import::{Memory, Observation, Record, State, Timestamp, Transition},
+    ledger::{Ledger, Written},
+    workspaces::DescribeImport,
+};
+
+/// Checks imports and announces what it finds, through three ports.
+#[derive(Clone, Debug)]
+pub struct Tracker<W, A, L, C> {
+    /// Where imports are described.
+    pub workspaces: W,
+    /// Where transitions are announced.
+    pub topic: A,
+    /// Where records are remembered.
+    pub ledger: L,
+    /// Tells the time.
+    pub clock: C,
+    /// Calls under way at once.
+    pub concurrency: usize,
+    /// How old a pending import's last update may grow before that is a stall.
+    pub stall_after: Option<Duration>,
+    /// The region of the imports.
+    pub region: String,
+}
+
+/// What a check of several imports came to.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// Every record, in the event's order.
+    pub records: Vec<Record>,
+    /// What was announced, in the event's order.
+    pub announced: Vec<Announced>,
+    /// How many records the deadline left no time for.
+    pub unchecked: usize,
+    /// How many calls to describe an import were begun.
+    pub described: usize,
+}
+
+/// An announcement that SNS has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The import.
+    pub image_id: String,
+    /// What was announced of it.
+    pub transition: Transition,
+}
+
+/// One import on its way through the flow.
+struct Import {
+    record: Record,
+    /// As the record was before the check.
+    before: Memory,
+    /// The ledger's item, as read or as last written.
+    item: Option<Memory>,
+    progress: Progress,
+    announced: Option<Transition>,
+    /// Why the check did not work out.
+    error: Option<CallError>,
+}
+
+/// How far an import has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// It is complete: there is nothing to check.
+    Settled,
+    /// The deadline left no time for it.
+    Unchecked,
+    /// Something failed, or another invocation was first: nothing more is done for it this time.
+    Stopped,
+    /// Checked; what it owes can be announced.
+    Checked,
+}
+
+impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
+    /// Checks these records and announces what is due.
+    ///
+    /// # Errors
+    /// Only where nothing useful could be done; else each record tells its own.
+    pub async fn check(&self, records: Vec<Record>, schedule: &Schedule) -> Result<Checked, Error> {
+        let mut imports = self.recall(records, schedule.describe_until).await?;
+        let described = self.describe(&mut imports, schedule.describe_until).await?;
+        let mut writes = self.owe(&mut imports, schedule.owe_until).await;
+        self.announce(&mut imports, schedule.announce_until).await?;
+        writes.add(self.settle(&mut imports, schedule.settle_until).await);
+        if writes.all_failed()
+            && let Some(error) = take_first_error(&mut imports, Service::DynamoDb)
+        {
+            return Err(Error::Call(error));
+        }
+        Ok(into_checked(imports, described))
+    }
+
+    /// Puts each record beside what the ledger remembers of it: the higher number wins, the ledger on a tie.
+    async fn recall(&self, records: Vec<Record>, until: Instant) -> Result<Vec<Import>, Error> {
+        let image_ids: Vec<_> = records.iter().map(|record| record.image_id.as_str()).collect();
+        let read = in_time(Service::DynamoDb, until, self.ledger.read(&image_ids)).await;
+        let mut items = read.map_err(Error::Call)?;
+        let imports = records.into_iter().map(|mut record| {
+            let item = items.remove(&record.image_id);
+            if let Some(item) = item.as_ref().filter(|item| item.sequence >= record.memory.sequence) {
+                record.memory = item.clone();
+            }
+            Import {
+                before: record.memory.clone(),
+                progress: if record.needs_check() { Progress::Unchecked } else { Progress::Settled },
+                record,
+                item,
+                announced: None,
+                error: None,
+            }
+        });
+        Ok(imports.collect())
+    }
+
+    /// Describes each import that is not settled, and compares: what is due then is owed by its record.
+    async fn describe(&self, imports: &mut [Import], until: Instant) -> Result<usize, Error> {
+        let mut order: Vec<usize> =
+            (0..imports.len()).filter(|&i| imports[i].progress == Progress::Unchecked).collect();
+        if order.is_empty() {
+            return Ok(0);
+        }
+        // Wherever the deadline falls, it does not fall on the same records each time.
+        let first = fastrand::usize(..order.len());
+        order.rotate_left(first);
+        let ids: Vec<String> = order.iter().map(|&index| imports[index].record.image_id.clone()).collect();
+        let found: Vec<(usize, Option<Result<Observation, CallError>>)> = stream::iter(order.into_iter().zip(&ids))
+            .map(|(index, id)| async move {
+                if Instant::now() >= until {
+                    return (index, None);
+                }
+                (index, Some(in_time(Service::WorkSpaces, until, self.workspaces.describe(id)).await))
+            })
+            .buffer_unordered(self.concurrency)
+            .collect()
+            .await;
+
+        let now = Timestamp::from(self.clock.now());
+        let (mut described, mut worked) = (0, 0);
+        for (index, found) in found {
+            let import = &mut imports[index];
+            let Some(found) = found else { continue };
+            described += 1;
+            match found {
+                Ok(observation) => {
+                    worked += 1;
+                    import.record = import.record.clone().check(&observation, now, self.stall_after);
+                    import.progress = Progress::Checked;
+                }
+                Err(error) => import.fail(error),
+            }
+        }
+        match take_first_error_if(worked == 0, imports, Service::WorkSpaces) {
+            Some(error) => Err(Error::Call(error)),
+            None if described == 0 => Err(Error::Deadline),
+            None => Ok(described),
+        }
+    }
+
+    /// Records in the ledger what changed, what is owed above all, before any of it is published.
+    async fn owe(&self, imports: &mut [Import], until: Instant) -> Writes {
+        let changed = |import: &Import| {
+            let owed_by_item = import.item.as_ref().and_then(|item| item.owed.as_ref());
+            let owed = import.record.memory.owed.as_ref();
+            import.progress == Progress::Checked
+                && (import.record.memory != import.before || owed.is_some() && owed != owed_by_item)
+        };
+        self.write(imports, until, changed, |import| import.record.memory.clone()).await
+    }
+
+    /// Publishes what is owed, as few calls as it takes.
+    async fn announce(&self, imports: &mut [Import], until: Instant) -> Result<(), Error> {
+        let observed_at = Timestamp::from(self.clock.now());
+        let mut owing = Vec::new();
+        let mut messages = Vec::new();
+        for (index, import) in imports.iter().enumerate() {
+            if let (Progress::Checked, Some(transition)) = (import.progress, &import.record.memory.owed) {
+                owing.push(index);
+                let announcement = Announcement {
+                    image_id: &import.record.image_id,
+                    transition,
+                    description: import.record.description.as_deref(),
+                    region: &self.region,
+                    observed_at,
+                };
+                messages.push(announcement.message());
+            }
+        }
+        let results: Vec<Vec<Result<(), CallError>>> = stream::iter(into_batches(messages))
+            .map(|batch| async move {
+                match in_time(Service::Sns, until, self.topic.publish(&batch)).await {
+                    Ok(results) => results,
+                    Err(error) => batch.iter().map(|_| Err(error.again())).collect(),
+                }
+            })
+            .buffered(self.concurrency)
+            .collect()
+            .await;
+
+        let none_worked = !owing.is_empty() && results.iter().flatten().all(Result::is_err);
+        for (index, result) in owing.into_iter().zip(results.into_iter().flatten()) {
+            match result {
+                Ok(()) => imports[index].succeed(),
+                Err(error) => imports[index].fail(error),
+            }
+        }
+        take_first_error_if(none_worked, imports, Service::Sns).map_or(Ok(()), |error| Err(Error::Call(error)))
+    }
+
+    /// Crosses off what SNS has taken.
+    async fn settle(&self, imports: &mut [Import], until: Instant) -> Writes {
+        let announced = |import: &Import| import.announced.is_some();
+        let writes = self.write(imports, until, announced, |import| import.record.memory.settled()).await;
+        for import in imports.iter_mut().filter(|import| announced(import)) {
+            // Where the ledger could not be written it was announced all the same, and the payload can say so.
+            if import.record.memory.owed == import.announced {
+                import.record.memory = import.record.memory.settled();
+            }
+        }
+        writes
+    }
+
+    /// Writes the `new` memory of each import that `is_due`; who loses to another invocation adopts its item.
+    async fn write(
+        &self,
+        imports: &mut [Import],
+        until: Instant,
+        is_due: impl Fn(&Import) -> bool,
+        new: impl Fn(&Import) -> Memory,
+    ) -> Writes {
+        let due: Vec<(usize, Memory)> = imports
+            .iter()
+            .enumerate()
+            .filter(|(_, import)| is_due(import))
+            .map(|(i, import)| (i, new(import)))
+            .collect();
+        let written: Vec<(usize, Memory, Result<Written, CallError>)> = {
+            let imports = &*imports;
+            stream::iter(due)
+                .map(|(index, new)| async move {
+                    let Import { record, item, .. } = &imports[index];
+                    let write = self.ledger.write(&record.image_id, &new, item.as_ref());
+                    let written = in_time(Service::DynamoDb, until, write).await;
+                    (index, new, written)
+                })
+                .buffer_unordered(self.concurrency)
+                .collect()
+                .await
+        };
+        let mut writes = Writes::default();
+        for (index, new, written) in written {
+            let import = &mut imports[index];
+            writes.begun += 1;
+            match written {
+                Ok(Written::Done) => {
+                    import.record.memory = new.clone();
+                    import.item = Some(new);
+                }
+                Ok(Written::Lost(winner)) => {
+                    import.record.memory = winner.clone().unwrap_or_else(|| import.before.clone());
+                    import.item = winner;
+                    import.progress = Progress::Stopped;
+                }
+                Err(error) => {
+                    writes.failed += 1;
+                    import.fail(error);
+                }
+            }
+        }
+        writes
+    }
+}
+
+/// How many ledger writes there were.
+#[derive(Clone, Copy, Debug, Default)]
+struct Writes {
+    begun: usize,
+    failed: usize,
+}
+
+impl Writes {
+    fn add(&mut self, other: Self) {
+        self.begun += other.begun;
+        self.failed += other.failed;
+    }
+
+    fn all_failed(self) -> bool {
+        self.begun > 0 && self.failed == self.begun
+    }
+}
+
+impl Import {
+    fn succeed(&mut self) {
+        self.announced = self.record.memory.owed.clone();
+        if let Some(transition) = &self.announced {
+            tracing::info!(
+                ImageId = self.record.image_id,
+                TransitionId = transition.id(&self.record.image_id),
+                Kind = transition.kind.as_str(),
+                Sequence = transition.sequence,
+                From = transition.from.as_ref().map(State::as_str),
+                To = transition.to.as_str(),
+                Outcome = transition.outcome().as_str(),
+                "transition announced"
+            );
+        }
+    }
+
+    fn fail(&mut self, error: CallError) {
+        tracing::warn!(ImageId = self.record.image_id, Error = error.name(), Cause = error.cause(), "check failed");
+        self.record.check_error = Some(error.to_check_error());
+        self.error = Some(error);
+        self.progress = Progress::Stopped;
+    }
+}
+
+/// What a call came to, or that it came to nothing in time.
+async fn in_time<T>(
+    service: Service,
+    until: Instant,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    let late = |_| Err(CallError::timeout(service, "no answer before the invocation's time was up"));
+    timeout_at(until, call).await.unwrap_or_else(late)
+}
+
+fn take_first_error(imports: &mut [Import], service: Service) -> Option<CallError> {
+    let errors = imports.iter_mut().map(|import| &mut import.error);
+    errors.into_iter().find(|error| error.as_ref().is_some_and(|error| error.service == service))?.take()
+}
+
+fn take_first_error_if(condition: bool, imports: &mut [Import], service: Service) -> Option<CallError> {
+    if condition { take_first_error(imports, service) } else { None }
+}
+
+fn into_checked(imports: Vec<Import>, described: usize) -> Checked {
+    let mut checked =
+        Checked { records: Vec::with_capacity(imports.len()), announced: Vec::new(), unchecked: 0, described };
+    for import in imports {
+        checked.unchecked += usize::from(import.progress == Progress::Unchecked);
+        checked.announced.extend(
+            import.announced.map(|transition| Announced { image_id: import.record.image_id.clone(), transition }),
+        );
+        checked.records.push(import.record);
+    }
+    checked
+}
