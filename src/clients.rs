@@ -8,7 +8,7 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_types::base64;
+use aws_smithy_types::{base64, retry::RetrySpec};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -43,10 +43,12 @@ impl Clients {
     /// # Errors
     /// [`Error::InvalidConfiguration`] where there is no region, or `AWS_CA_BUNDLE` names no certificates.
     pub async fn new(config: &Config) -> Result<Self, Error> {
+        // Shows in CloudTrail who called.
+        let app_name = AppName::new(env!("CARGO_PKG_NAME")).map_err(|error| Error::Internal(error.to_string()))?;
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http_client()?)
-            .app_name(AppName::new(env!("CARGO_PKG_NAME")).expect("a package name is of the characters allowed"))
-            .retry_config(RetryConfig::adaptive().with_initial_backoff(Duration::from_millis(200)))
+            .app_name(app_name)
+            .retry_config(retry_config())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(3))
@@ -71,6 +73,12 @@ impl Clients {
     }
 }
 
+/// Adaptive, by the newer of the SDK's two rules: the older one charges ten sends for a retry after a throttled
+/// attempt, and a single throttled call then waits for twenty seconds.
+fn retry_config() -> RetryConfig {
+    RetryConfig::adaptive().with_retry_spec(RetrySpec::v2_1()).with_initial_backoff(Duration::from_millis(200))
+}
+
 /// A topic is published to in its own region, wherever the imports are.
 fn sns(sdk: &SdkConfig, region: &str) -> aws_sdk_sns::Client {
     let config = aws_sdk_sns::config::Builder::from(sdk).region(Region::new(region.to_owned())).build();
@@ -82,8 +90,9 @@ fn sns(sdk: &SdkConfig, region: &str) -> aws_sdk_sns::Client {
 fn http_client() -> Result<SharedHttpClient, Error> {
     let mut tls = TlsContext::builder();
     if let Some(path) = std::env::var_os(AWS_CA_BUNDLE).filter(|path| !path.is_empty()) {
-        let usable =
-            std::fs::read(path).map_err(|error| format!("cannot be read: {error}")).and_then(usable_certificates);
+        let usable = std::fs::read(path)
+            .map_err(|error| format!("cannot be read: {error}"))
+            .and_then(|bundle| usable_certificates(&bundle));
         let pem = usable.map_err(|problem| Error::InvalidConfiguration(format!("{AWS_CA_BUNDLE} {problem}")))?;
         tls = tls.with_trust_store(TrustStore::empty().with_pem_certificate(pem));
     }
@@ -93,8 +102,8 @@ fn http_client() -> Result<SharedHttpClient, Error> {
 
 /// The certificates of a bundle that can be a root of trust, as PEM again. One that cannot be, as old bundles have
 /// some, must not cost all the others.
-fn usable_certificates(bundle: Vec<u8>) -> Result<String, String> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bundle).collect();
+fn usable_certificates(bundle: &[u8]) -> Result<String, String> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bundle).collect();
     let certificates = certificates.map_err(|error| format!("is not PEM: {error}"))?;
     let is_usable = |der: &CertificateDer<'_>| RootCertStore::empty().add(der.clone()).is_ok();
     let pem = |der: CertificateDer<'_>| {

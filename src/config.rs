@@ -51,7 +51,7 @@ impl Topic {
     /// Whether this is a FIFO topic.
     #[must_use]
     pub fn is_fifo(&self) -> bool {
-        self.arn.ends_with(".fifo")
+        self.arn.strip_suffix(".fifo").is_some()
     }
 }
 

@@ -116,7 +116,7 @@ struct Fields<'a, 'p> {
     problems: &'p mut Problems,
 }
 
-impl<'a> Fields<'a, '_> {
+impl Fields<'_, '_> {
     fn problem(&mut self, name: &str, problem: &str) {
         let place = format!("{}.{name}", self.place);
         self.problems.add(&place, problem);
@@ -265,10 +265,10 @@ impl Problems {
     }
 
     fn into_result(self) -> Result<(), Error> {
-        let mut message = self.named.join("; ");
-        if self.more > 0 {
-            message.push_str(&format!("; and {} more", self.more));
+        let Self { mut named, more } = self;
+        if more > 0 {
+            named.push(format!("and {more} more"));
         }
-        if message.is_empty() { Ok(()) } else { Err(Error::InvalidEvent(message)) }
+        if named.is_empty() { Ok(()) } else { Err(Error::InvalidEvent(named.join("; "))) }
     }
 }

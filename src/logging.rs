@@ -11,7 +11,11 @@ use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt as _, util::
 /// governs this function's lines; libraries keep to warnings, since at lower levels they log whole payloads.
 pub fn init() {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| parse(&level)).unwrap_or(Level::INFO);
-    let targets = Targets::new().with_default(level.min(Level::WARN)).with_target(env!("CARGO_CRATE_NAME"), level);
+    let targets = Targets::new()
+        .with_default(level.min(Level::WARN))
+        // Its span tells the request id.
+        .with_target("lambda_runtime", level.min(Level::INFO))
+        .with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = fmt::layer().json().flatten_event(true).with_target(false).with_span_list(false);
     // Only the first call of a process counts.
     let _ = tracing_subscriber::registry().with(lines).with(targets).try_init();

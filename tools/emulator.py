@@ -30,27 +30,32 @@ START_LIMIT_SECONDS = 60
 LOG_TAIL_LINES = 40
 PR_SET_PDEATHSIG = 1
 
-# moto has no command that takes an open socket; this is what its own `moto_server` does, with one.
-MOTO = """
+# Neither emulator's own command takes an open socket; these are what the commands do, with one.
+SERVERS = {
+    "ministack": """
+import asyncio, sys
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app
+config = Config()
+config.bind, config.keep_alive_timeout = [f"fd://{sys.argv[1]}"], 75
+asyncio.run(serve(app, config))
+""",
+    "moto": """
 import sys
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
-port, fd = int(sys.argv[1]), int(sys.argv[2])
-make_server("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=True, fd=fd).serve_forever()
-"""
+fd, port, app = int(sys.argv[1]), int(sys.argv[2]), DomainDispatcherApplication(create_backend_app)
+make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHandler, fd=fd).serve_forever()
+""",
+}
+
+# The path at which each says that it is up.
+HEALTH = {"ministack": "/_ministack/ready", "moto": "/moto-api/data.json"}
 
 
 class Failed(Exception):
     """The emulator is not to be had; the message says why."""
-
-
-def command(emulator, port, fd):
-    """What starts the emulator on an open socket, and the path at which it says that it is up."""
-    if emulator == "ministack":
-        # Its own `--detach` runs it so, too.
-        serve = ["-m", "hypercorn", "ministack.app:app", "--bind", f"fd://{fd}", "--keep-alive", "75"]
-        return [sys.executable, *serve], "/_ministack/ready"
-    return [sys.executable, "-c", MOTO, str(port), str(fd)], "/moto-api/data.json"
 
 
 def environment(services, port, home):
@@ -60,10 +65,16 @@ def environment(services, port, home):
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "BIND_HOST": "127.0.0.1",
+        # ministack looks for containers of its own to tidy away; those of the machine's user are none of ours.
+        "DOCKER_HOST": f"unix://{home}/no-docker",
         "GATEWAY_PORT": str(port),
+        # The MQTT listener would be a second port.
+        "IOT_MTLS_ENABLED": "0",
         "MINISTACK_HOST": "127.0.0.1",
+        "MOTO_PORT": str(port),
         "SERVICES": services,
         "SFN_WAIT_SCALE": "0",
+        "SFTP_ENABLED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": home,
     }
@@ -113,9 +124,8 @@ def run(emulator, services, home):
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, log.open("wb") as output:
         port = listener.getsockname()[1]
         url = f"http://127.0.0.1:{port}"
-        argv, health = command(emulator, port, listener.fileno())
         child = subprocess.Popen(
-            argv,
+            [sys.executable, "-c", SERVERS[emulator], str(listener.fileno()), str(port)],
             cwd=home,
             env=environment(services, port, home),
             pass_fds=[listener.fileno()],
@@ -126,7 +136,7 @@ def run(emulator, services, home):
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until_answering(child, url + health)
+        wait_until_answering(child, url + HEALTH[emulator])
         print(json.dumps({"url": url}), flush=True)
         while not stdin_ended(0.5):
             if child.poll() is not None:
@@ -140,7 +150,7 @@ def run(emulator, services, home):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("emulator", choices=["ministack", "moto"])
+    parser.add_argument("emulator", choices=sorted(SERVERS))
     parser.add_argument("--services", default="sns,sqs,dynamodb", help="what ministack serves (default: %(default)s)")
     arguments = parser.parse_args()
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

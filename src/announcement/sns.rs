@@ -90,6 +90,7 @@ impl Announce for Sns {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn malformed(error: aws_sdk_sns::error::BuildError) -> CallError {
     CallError::bad_response(Service::Sns, error.to_string())
 }

@@ -118,7 +118,7 @@ impl Record {
         self.check_error = None;
         match found {
             Observation::Described(description) => {
-                self.description = Some(to_raw_value(description).expect("a struct of strings and numbers is JSON"));
+                self.description = Some(to_raw(description));
                 self.truncated = false;
                 self.memory.missing = false;
                 self.compare_state(description.state.as_deref().and_then(State::parse));
@@ -159,6 +159,10 @@ impl Record {
     fn owe(&mut self, kind: Kind, from: Option<State>, to: State) {
         self.memory.owed = Some(Transition { kind, sequence: self.memory.sequence + 1, from, to });
     }
+}
+
+fn to_raw(description: &Description) -> Box<RawValue> {
+    to_raw_value(description).expect("a struct of strings and numbers is JSON")
 }
 
 impl Memory {

@@ -1,1 +1,18 @@
-fn x() {}
+//! The function under test is the bootstrap binary, under a Runtime API of the tests' own: a module per section of
+//! the contract, and what serves them all in `support`.
+
+mod support;
+
+mod announcements;
+mod configuration;
+mod descriptions;
+mod errors;
+mod events;
+mod ledger;
+mod logs;
+mod properties;
+mod release;
+mod responses;
+mod schemas;
+mod subscribers;
+mod transitions;

@@ -1,0 +1,271 @@
+//! Section 1: the event.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use simulator::description;
+
+use crate::support::{IMAGE, Rig, Stage, announced, event, image};
+
+/// What every malformed event has in common: the name of the error, and that nothing happened.
+async fn refused(rig: &Rig, event: impl ToString) -> String {
+    let error = rig.fail(event).await;
+    assert_eq!(error.error_type, "InvalidEvent", "{}", error.message);
+    assert_eq!(rig.workspaces.calls().len(), 0, "nothing is described");
+    assert_eq!(announced(&rig.sns), [""; 0], "nothing is published");
+    error.message
+}
+
+#[tokio::test]
+async fn the_direct_form() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    rig.workspaces.set("wsi-1b2c3d4e5", description("wsi-1b2c3d4e5", "PUBLISHING"));
+    let response = rig
+        .invoke(json!({"Imports": [{"ImageId": IMAGE}, {"ImageId": "wsi-1b2c3d4e5", "State": "VALIDATING", "Sequence": 4}]}))
+        .await;
+    assert_eq!(response["Imports"][0]["State"], "VALIDATING");
+    assert_eq!(response["Imports"][1]["Sequence"], 5);
+}
+
+#[tokio::test]
+async fn the_envelope() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    let envelope = json!({
+        "version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": "Image imports",
+        "source": "my.pipeline", "account": "123456789012", "time": "2026-01-07T10:00:00Z", "region": "eu-west-1",
+        "resources": [], "detail": {"Imports": [{"ImageId": IMAGE}]},
+    });
+    assert_eq!(rig.invoke(envelope).await["Imports"][0]["State"], "VALIDATING");
+}
+
+#[tokio::test]
+async fn both_forms_at_once_are_refused() {
+    let rig = Rig::new().await;
+    let both = json!({"detail-type": "x", "source": "y", "Imports": [], "detail": {"Imports": []}});
+    assert!(refused(&rig, both).await.contains("both Imports and detail"));
+}
+
+#[tokio::test]
+async fn what_is_no_event_says_what_was_expected() {
+    let rig = Rig::new().await;
+    let empty_envelope = json!({"detail-type": "x", "source": "y", "detail": {}});
+    for event in [json!({}), empty_envelope, json!([]), json!("text"), json!(5), json!(true), json!(null)] {
+        let message = refused(&rig, &event).await;
+        assert!(message.contains(r#"{"Imports": [{"ImageId": "wsi-…"}, …]}"#), "{event}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn an_envelope_that_is_none_is_refused() {
+    let rig = Rig::new().await;
+    for (event, place) in [
+        (json!({"detail": {"Imports": []}}), "detail-type"),
+        (json!({"detail-type": "x", "source": "y", "detail": []}), "detail: expected an object, got an array"),
+        (json!({"detail-type": "x", "source": "y", "detail": {"Imports": 5}}), "detail.Imports: expected an array"),
+        (
+            json!({"detail-type": "x", "source": "y", "detail": {"Imports": [{}]}}),
+            "detail.Imports[0].ImageId: is missing",
+        ),
+    ] {
+        let message = refused(&rig, &event).await;
+        assert!(message.contains(place), "{event}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn every_offending_place_is_named_at_once() {
+    let rig = Rig::new().await;
+    let message = refused(
+        &rig,
+        json!({"Imports": [
+            {"ImageId": IMAGE},
+            {"ImageId": "wsi-SHOUTED00"},
+            {"State": 5},
+            7,
+            {"ImageId": IMAGE, "State": "", "Sequence": -1, "Stalled": "no", "Missing": 1, "Description": [], "Owed": 1},
+            {"ImageId": IMAGE, "Sequence": 1.5, "Owed": {"Kind": "OTHER", "Sequence": 7, "From": 1}},
+            {"ImageId": format!("{IMAGE}\n"), "Sequence": "1"},
+        ]}),
+    )
+    .await;
+    let places: Vec<&str> = message.split("; ").map(|place| place.split(": ").next().expect("a place")).collect();
+    assert_eq!(
+        places,
+        [
+            "Imports[1].ImageId",
+            "Imports[2].ImageId",
+            "Imports[2].State",
+            "Imports[3]",
+            "Imports[4].State",
+            "Imports[4].Sequence",
+            "Imports[4].Stalled",
+            "Imports[4].Missing",
+            "Imports[4].Owed",
+            "Imports[4].Description",
+            "Imports[5].Sequence",
+            "Imports[5].Owed.Kind",
+            "Imports[5].Owed.From",
+            "Imports[5].Owed.To",
+            "Imports[5].Owed.Sequence",
+            "Imports[6].ImageId",
+            "Imports[6].Sequence",
+        ],
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn past_twenty_places_the_rest_is_counted() {
+    let rig = Rig::new().await;
+    let message = refused(&rig, event((0..23).map(|_| json!({})))).await;
+    assert!(message.contains("Imports[19].ImageId"), "{message}");
+    assert!(!message.contains("Imports[20]"), "{message}");
+    assert!(message.ends_with("and 3 more"), "{message}");
+    assert!(refused(&rig, event((0..20).map(|_| json!({})))).await.contains("Imports[19]"));
+}
+
+#[tokio::test]
+async fn messages_do_not_repeat_what_an_event_holds() {
+    let rig = Rig::new().await;
+    let message = refused(&rig, json!({"Imports": [{"ImageId": "hunter2", "State": ["hunter2"], "hunter2": 1}]})).await;
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+#[tokio::test]
+async fn an_owed_announcement_carries_the_next_number() {
+    let rig = Rig::new().await;
+    let owed = json!({"Kind": "STATE_CHANGED", "Sequence": 9, "From": null, "To": "PENDING"});
+    let message = refused(&rig, event([json!({"ImageId": IMAGE, "Sequence": 1, "Owed": owed})])).await;
+    assert_eq!(message, "Imports[0].Owed.Sequence: must be the record's Sequence + 1");
+}
+
+#[tokio::test]
+async fn an_empty_list_is_valid() {
+    let response = Rig::new().await.invoke(json!({"Imports": []})).await;
+    let expected = json!({
+        "Status": "COMPLETED", "Pending": 0, "Completed": 0, "Failed": 0, "Unchecked": 0, "Imports": [], "Transitions": [],
+    });
+    assert_eq!(response, expected);
+}
+
+#[tokio::test]
+async fn as_many_records_as_a_response_can_carry() {
+    let rig = Rig::new().await;
+    let message = refused(&rig, event((0..481).map(|number| json!({"ImageId": image(number)})))).await;
+    assert!(message.contains("481 records") && message.contains("at most 480"), "{message}");
+    rig.workspaces.set_default(description(IMAGE, "PENDING"));
+    let response =
+        rig.invoke(event((0..480).map(|number| json!({"ImageId": image(number), "State": "PENDING"})))).await;
+    assert_eq!(response["Pending"], 480);
+
+    let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
+    let message = refused(&rig, event((0..33).map(|number| json!({"ImageId": image(number)})))).await;
+    assert!(message.contains("at most 32"), "{message}");
+}
+
+#[tokio::test]
+async fn null_is_as_good_as_absent_and_unknown_fields_are_ignored() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "PENDING"));
+    let record = rig
+        .check(json!({
+            "ImageId": IMAGE, "State": null, "Sequence": null, "Owed": null, "Stalled": null, "Missing": null,
+            "Description": null, "CheckError": 7, "Truncated": "?", "Outcome": {"Any": ["thing"]}, "Mine": null,
+        }))
+        .await;
+    assert_eq!(record["State"], "PENDING");
+    assert_eq!(record["Sequence"], 1);
+}
+
+#[tokio::test]
+async fn what_the_import_call_returns_is_a_record() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "PENDING"));
+    let record = rig.check(json!({"ImageId": IMAGE, "State": "PENDING"})).await;
+    assert_eq!(record["Sequence"], 0, "that it is pending is no news");
+    assert_eq!(announced(&rig.sns), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_same_image_twice_is_one_import() {
+    let rig = Rig::new().await;
+    rig.workspaces.set_default(description(IMAGE, "PUBLISHING"));
+    let response = rig
+        .invoke(event([
+            json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1}),
+            json!({"ImageId": image(1), "State": "PENDING"}),
+            json!({"ImageId": IMAGE, "State": "VALIDATING", "Sequence": 2}),
+            json!({"ImageId": IMAGE, "State": "GENERALIZING", "Sequence": 2}),
+        ]))
+        .await;
+    assert_eq!(rig.workspaces.calls_of(IMAGE), 1, "described once");
+    assert_eq!(announced(&rig.sns), [format!("{IMAGE}#3:PUBLISHING"), format!("{}#1:PUBLISHING", image(1))]);
+    let imports = response["Imports"].as_array().expect("imports");
+    assert_eq!(imports.len(), 2, "returned once");
+    assert_eq!(imports[0]["ImageId"], IMAGE, "at its first place");
+    assert_eq!(response["Transitions"][0]["From"], "VALIDATING", "the higher number counts, the first on a tie");
+}
+
+#[tokio::test]
+async fn a_response_can_be_the_next_event() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING").progress(5).error("A", "b"));
+    let first = rig.invoke(event([json!({"ImageId": IMAGE}), json!({"ImageId": image(1)})])).await;
+    let second = rig.invoke(&first).await;
+    assert_eq!(second["Imports"][0], first["Imports"][0]);
+    assert_eq!(second["Imports"][1]["Owed"], Value::Null);
+    assert_eq!(second["Transitions"][0]["To"], "NOT_FOUND");
+    let third = rig.invoke(&second).await;
+    assert_eq!(third["Imports"], second["Imports"]);
+    assert_eq!(third["Transitions"], json!([]));
+}
+
+#[tokio::test]
+async fn every_example_event_is_answered() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    let rig = Rig::new().await;
+    rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+    let mut run = 0;
+    for file in std::fs::read_dir(folder).expect("events/") {
+        let path = file.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let event: Value = serde_json::from_slice(&std::fs::read(&path).expect("readable")).expect("JSON");
+            let imports =
+                event.pointer("/detail/Imports").unwrap_or(&event["Imports"]).as_array().expect("Imports").len();
+            let response = rig.invoke(&event).await;
+            assert_eq!(response["Imports"].as_array().map(Vec::len), Some(imports), "{}", path.display());
+            run += 1;
+        }
+    }
+    assert!(run >= 6, "{run} events");
+}
+
+#[tokio::test]
+async fn hostile_json_is_answered_too() {
+    let rig = Rig::new().await;
+    rig.workspaces.set_default(description(IMAGE, "PENDING"));
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for record in [
+        format!(r#"{{"ImageId": "{IMAGE}", "Mine": {deep}}}"#),
+        format!(r#"{{"ImageId": "{IMAGE}", "Mine": 1e999999, "Description": {{"Mine": -1e999999}}}}"#),
+        format!(r#"{{"ImageId": "{IMAGE}", "Mine": "\ud800"}}"#),
+        format!(r#"{{"ImageId": "wsi-no", "ImageId": "{IMAGE}"}}"#),
+    ] {
+        let response = rig.invoke(format!(r#"{{"Imports": [{record}]}}"#)).await;
+        assert_eq!(response["Imports"][0]["ImageId"], IMAGE);
+    }
+    for record in [
+        format!(r#"{{"ImageId": "{IMAGE}", "Sequence": 9007199254740992}}"#),
+        format!(r#"{{"ImageId": "{IMAGE}", "Sequence": 1e400}}"#),
+        format!(r#"{{"ImageId": "{IMAGE}", "State": "\ud800"}}"#),
+        format!(r#"{{"ImageId": "{IMAGE}", "State": "A\u0000"}}"#),
+        format!(r#"{{"ImageId": "{IMAGE}", "State": "{}"}}"#, "X".repeat(129)),
+        r#"{"ImageId": "wsi-0a1b2c3d4\u0000"}"#.to_owned(),
+    ] {
+        let error = rig.fail(format!(r#"{{"Imports": [{record}]}}"#)).await;
+        assert_eq!(error.error_type, "InvalidEvent", "{record}");
+        assert!(error.message.starts_with("Imports[0]."), "{}", error.message);
+    }
+}

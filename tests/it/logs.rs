@@ -1,0 +1,78 @@
+//! What the function logs, and what it never logs.
+
+use serde_json::{Value, json};
+use simulator::{Answer, description};
+
+use crate::support::{IMAGE, Rig, Stage, event, image};
+
+async fn busy(rig: &Rig) {
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING").message("payload-of-the-service"));
+    let denied = Answer::Error { status: 400, code: "AccessDeniedException".to_owned(), message: "Not you".to_owned() };
+    rig.workspaces.set(&image(1), denied);
+    let carried = json!({"Mine": "payload-of-the-event"});
+    rig.invoke(event([
+        json!({"ImageId": IMAGE, "State": "PENDING", "Description": carried}),
+        json!({"ImageId": image(1)}),
+    ]))
+    .await;
+}
+
+#[tokio::test]
+async fn a_line_a_transition_and_a_line_a_failed_check() {
+    let rig = Rig::new().await;
+    busy(&rig).await;
+    let done = rig.logged("invocation done").await;
+    assert_eq!(done.len(), 1);
+    let counts: Vec<&Value> =
+        ["Imports", "Pending", "Completed", "Failed", "Unchecked", "Transitions", "CheckErrors", "Described"]
+            .iter()
+            .map(|name| &done[0][name])
+            .collect();
+    assert_eq!(json!(counts), json!([2, 2, 0, 0, 0, 1, 1, 2]));
+    assert_eq!(done[0]["Status"], "PENDING");
+    assert!(done[0]["DurationMs"].is_u64());
+    assert!(done[0]["timestamp"].is_string() && done[0]["level"] == "INFO", "{}", done[0]);
+    assert!(done[0]["span"]["requestId"].is_string(), "{}", done[0]);
+
+    let transitions = rig.logged("transition announced").await;
+    assert_eq!(transitions.len(), 1);
+    let fields: Vec<&Value> = ["ImageId", "TransitionId", "Kind", "Sequence", "From", "To", "Outcome"]
+        .iter()
+        .map(|name| &transitions[0][name])
+        .collect();
+    let expected =
+        json!([IMAGE, format!("{IMAGE}#1:VALIDATING"), "STATE_CHANGED", 1, "PENDING", "VALIDATING", "PENDING"]);
+    assert_eq!(json!(fields), expected);
+
+    let failed = rig.logged("check failed").await;
+    assert_eq!(failed.len(), 1);
+    assert_eq!(
+        json!([failed[0]["ImageId"], failed[0]["Error"], failed[0]["Cause"]]),
+        json!([image(1), "WorkSpaces.AccessDeniedException", "Not you"])
+    );
+}
+
+#[tokio::test]
+async fn no_payloads_and_no_secrets() {
+    for level in ["INFO", "DEBUG", "TRACE"] {
+        let rig = Stage::new().await.set("AWS_LAMBDA_LOG_LEVEL", level).start().await;
+        busy(&rig).await;
+        rig.fail(json!({"Imports": [{"ImageId": "payload-of-the-event"}]})).await;
+        rig.logged("invocation done").await;
+        let log = json!(rig.log()).to_string();
+        for secret in ["secret-of-the-tests", "token-of-the-tests", "payload-of-the-event", "payload-of-the-service"] {
+            assert!(!log.contains(secret), "{level}: {secret} in {log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failed_invocation_is_one_line_by_its_name() {
+    let rig = Rig::new().await;
+    rig.fail(json!({})).await;
+    rig.invoke(json!({"Imports": []})).await;
+    rig.logged("invocation done").await;
+    let errors: Vec<Value> = rig.log().into_iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0]["message"].as_str().is_some_and(|line| line.starts_with("InvalidEvent: ")), "{errors:?}");
+}
