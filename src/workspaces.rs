@@ -152,6 +152,3 @@ impl Intercept for UnknownSource {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;

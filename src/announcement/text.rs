@@ -54,8 +54,12 @@ pub(super) fn email(announcement: &Announcement<'_>, description: &Description) 
         row("Progress", &format!("{progress} %"));
     }
     if let Some(created) = description.created {
-        let taken = duration(created, announcement.observed_at);
-        row("Running for", &format!("{taken}, since {created}"));
+        match (transition.outcome(), description.last_updated_time) {
+            (Outcome::Completed | Outcome::Failed, Some(ended)) => {
+                row("Took", &format!("{}, from {created} on", duration(created, ended)));
+            }
+            _ => row("Running for", &format!("{}, since {created}", duration(created, announcement.observed_at))),
+        }
     }
     if let Some(updated) = description.last_updated_time {
         row("Last update", &format!("{updated}, {} ago", duration(updated, announcement.observed_at)));

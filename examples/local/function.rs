@@ -1,0 +1,21 @@
+//! This program as the function: the same calls as the bootstrap's (`src/main.rs`).
+
+use workspaces_image_import::{
+    clients::Clients, clock::SystemClock, config::Config, error::Error, function::note_panics, logging, refuse,
+};
+
+/// Answers invocations until it is killed.
+pub(crate) async fn run() -> Result<(), lambda_runtime::Error> {
+    logging::init();
+    note_panics();
+    match set_up().await {
+        Ok((config, clients)) => workspaces_image_import::run(config, clients, SystemClock).await,
+        Err(error) => refuse(error).await,
+    }
+}
+
+async fn set_up() -> Result<(Config, Clients), Error> {
+    let config = Config::from_env()?;
+    let clients = Clients::new(&config).await?;
+    Ok((config, clients))
+}
