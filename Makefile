@@ -6,7 +6,7 @@ SHELL := bash
 # The tools leave no __pycache__ in the tree.
 export PYTHONDONTWRITEBYTECODE := 1
 
-PYTHON ?= python3.11
+PYTHON ?= python3
 BOOTSTRAP := target/lambda/bootstrap/bootstrap
 CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2

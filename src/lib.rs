@@ -27,6 +27,7 @@ pub mod import;
 pub mod ledger;
 pub mod logging;
 pub mod response;
+pub mod schema;
 mod sdk_error;
 pub mod tracker;
 pub mod workspaces;

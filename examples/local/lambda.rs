@@ -1,18 +1,13 @@
 //! The function's process, and the Runtime API that it asks for its invocations.
 
-use std::{
-    env,
-    io::stderr,
-    process::Stdio,
-    time::Duration,
-};
+use std::{env, io::stderr, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, bail};
 use simulator::{FunctionError, RuntimeApi};
 use tokio::process::{Child, Command};
 
 /// What one invocation may take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What the function finds in its environment besides what Lambda itself puts there.
 #[derive(Debug)]

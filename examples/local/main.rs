@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE", group = "mode")]
     event: Option<PathBuf>,
 
-    /// Track real imports with your own AWS credentials and `TOPIC_ARN`, until all have settled; fails if one did
+    /// Track real imports with your own AWS credentials and `TOPIC_ARN`, until all have settled; fails if one failed
     #[arg(long, value_name = "IMAGE_ID", num_args = 1.., group = "mode")]
     aws: Vec<String>,
 
@@ -41,15 +41,21 @@ struct Arguments {
     #[arg(long)]
     verbose: bool,
 
-    /// Be the function: how this program starts itself.
+    /// Be the function: how this program starts itself
     #[arg(long, hide = true, group = "mode")]
     function: bool,
 }
 
 // One thread, as the bootstrap has: the function runs in this program too.
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    run(Arguments::parse()).await.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     if arguments.function {
         function::run().await.map_err(anyhow::Error::from_boxed)?;
         Ok(ExitCode::SUCCESS)

@@ -1,1 +1,217 @@
+//! What holds for whatever may come.
 
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::select,
+    test_runner::{Config, TestRunner},
+};
+use serde_json::{Value, json, value::RawValue};
+use simulator::{Answer, STATES, description};
+use tokio::runtime::Runtime;
+use workspaces_image_import::{error::Error, event::parse};
+
+use crate::support::{Rig, announced, image};
+
+/// What a check finds: a state, or no image.
+type Found = Option<&'static str>;
+
+fn found() -> impl Strategy<Value = Found> {
+    let state = select(STATES.iter().copied().chain(["NEWER_THAN_US", "a state, in words"]).collect::<Vec<_>>());
+    prop_oneof![8 => state.prop_map(Some), 2 => Just(None)]
+}
+
+fn answer(id: &str, found: Found) -> Answer {
+    found.map_or(Answer::NotFound, |state| description(id, state).into())
+}
+
+/// The changes in a sequence of findings, as ids: written down anew from the contract, for comparing.
+fn changes(id: &str, findings: &[Found]) -> Vec<String> {
+    let (mut last, mut missing, mut ids) = (None, false, Vec::new());
+    for found in findings {
+        let state = match found {
+            Some(state) => Some(*state),
+            None if missing => Some("NOT_FOUND"),
+            None => None,
+        };
+        missing = found.is_none();
+        if state.is_some() && state != last {
+            last = state;
+            ids.push(format!("{id}#{}:{}", ids.len() + 1, state.expect("some")));
+        }
+        if last == Some("COMPLETED") && !missing {
+            break;
+        }
+    }
+    ids
+}
+
+/// Runs a property of a whole function on a runtime of its own, over one binary.
+fn with_rig<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, property: impl AsyncFn(&Rig, T)) {
+    let runtime = Runtime::new().expect("a runtime");
+    let rig = runtime.block_on(Rig::new());
+    let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&strategy, |value| {
+            runtime.block_on(async {
+                rig.sns.clear();
+                property(&rig, value).await;
+            });
+            Ok(())
+        })
+        .expect("the property holds");
+}
+
+#[test]
+fn each_sequence_of_descriptions_yields_its_sequence_of_changes_whatever_the_batching() {
+    // For each import what is found; for each round which of the imports are in its event.
+    let histories = vec(vec(found(), 1..10), 1..4);
+    let rounds = vec(vec(any::<bool>(), 3), 12..24);
+    with_rig((histories, rounds), async |rig, (histories, rounds)| {
+        let mut records: Vec<Value> = (0..histories.len()).map(|number| json!({"ImageId": image(number)})).collect();
+        let mut checks = vec![0; histories.len()];
+        for (number, history) in histories.iter().enumerate() {
+            rig.workspaces.script(&image(number), history.iter().map(|found| answer(&image(number), *found)));
+        }
+        for round in rounds {
+            let chosen: Vec<usize> = (0..records.len()).filter(|&number| round[number]).collect();
+            let event = json!({"Imports": chosen.iter().map(|&number| &records[number]).collect::<Vec<_>>()});
+            let response = rig.invoke(event).await;
+            for (place, number) in chosen.into_iter().enumerate() {
+                records[number] = response["Imports"][place].clone();
+                checks[number] += 1;
+            }
+        }
+        let all = announced(&rig.sns);
+        for (number, history) in histories.iter().enumerate() {
+            // The last finding stays.
+            let findings: Vec<Found> = (0..checks[number]).map(|check| history[check.min(history.len() - 1)]).collect();
+            let of_image: Vec<&String> = all.iter().filter(|id| id.starts_with(&image(number))).collect();
+            assert_eq!(of_image, changes(&image(number), &findings).iter().collect::<Vec<_>>(), "{findings:?}");
+        }
+    });
+}
+
+/// Records of every form that the contract allows.
+fn record() -> impl Strategy<Value = Value> {
+    let state = select(vec![
+        Value::Null,
+        json!("PENDING"),
+        json!("COMPLETED"),
+        json!("ERROR"),
+        json!("NOT_FOUND"),
+        json!("NEW"),
+    ]);
+    let description = select(vec![
+        Value::Null,
+        json!({}),
+        json!({"State": "VALIDATING", "Mine": [1.5, {"a": "\u{0}"}]}),
+        json!({"State": 7, "LastUpdatedTime": "no time"}),
+    ]);
+    (0..3_usize, state, 0..5_u64, any::<[bool; 3]>(), description).prop_map(
+        |(number, state, sequence, [owes, stalled, missing], description)| {
+            let owed = json!({"Kind": "STATE_CHANGED", "Sequence": sequence + 1, "From": state, "To": "PUBLISHING"});
+            json!({
+                "ImageId": image(number), "State": state, "Sequence": sequence, "Stalled": stalled, "Missing": missing,
+                "Owed": if owes { owed } else { Value::Null }, "Description": description, "Unknown": {"to": "us"},
+            })
+        },
+    )
+}
+
+#[test]
+fn a_response_fed_back_comes_to_rest() {
+    with_rig((vec(record(), 0..5), vec(found(), 3)), async |rig, (records, findings)| {
+        for (number, found) in findings.into_iter().enumerate() {
+            rig.workspaces.set(&image(number), answer(&image(number), found));
+        }
+        let mut response = rig.invoke(json!({"Imports": records})).await;
+        // What was owed, then what is described, then that it is missing for the second time: three rounds at most.
+        for _ in 0..3 {
+            response = rig.invoke(&response).await;
+        }
+        let next = rig.invoke(&response).await;
+        assert_eq!(next["Transitions"], json!([]));
+        assert_eq!(next["Imports"], response["Imports"]);
+        assert_eq!(next["Status"], response["Status"]);
+    });
+}
+
+#[test]
+fn with_nothing_owed_the_very_next_check_announces_nothing() {
+    with_rig((vec(record(), 0..5), vec(found(), 3)), async |rig, (mut records, findings)| {
+        for record in &mut records {
+            record["Owed"].take();
+        }
+        for (number, found) in findings.into_iter().enumerate() {
+            rig.workspaces.set(&image(number), answer(&image(number), found.or(Some("PENDING"))));
+        }
+        let response = rig.invoke(json!({"Imports": records})).await;
+        assert_eq!(rig.invoke(&response).await["Transitions"], json!([]));
+    });
+}
+
+fn json_of(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).expect("JSON")
+}
+
+/// Any JSON, made of the names and values that an event has, among others.
+fn anything() -> impl Strategy<Value = Value> {
+    let name = select(vec![
+        "Imports",
+        "detail",
+        "detail-type",
+        "source",
+        "ImageId",
+        "State",
+        "Sequence",
+        "Owed",
+        "Stalled",
+        "Missing",
+        "Description",
+        "CheckError",
+        "Truncated",
+        "Kind",
+        "From",
+        "To",
+        "time",
+        "",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".*".prop_map(Value::from),
+        select(vec!["wsi-0a1b2c3d4", "PENDING", "STATE_CHANGED"]).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 64, 6, move |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Value::from),
+            vec((name.clone(), inner), 0..8)
+                .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 4000, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn no_event_however_malformed_panics(event in anything()) {
+        match parse(&json_of(&event.to_string()), 480) {
+            Ok(_) => {}
+            Err(Error::InvalidEvent(message)) => prop_assert!(!message.is_empty()),
+            Err(other) => prop_assert!(false, "{other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_record_however_malformed_panics(record in anything(), wrapped in any::<bool>()) {
+        let imports = json!({"Imports": [record]});
+        let event = if wrapped { json!({"detail-type": "x", "source": "y", "detail": imports}) } else { imports };
+        if let Err(error) = parse(&json_of(&event.to_string()), 480) {
+            prop_assert!(error.to_string().contains("Imports[0]"), "{error}");
+        }
+    }
+}
