@@ -65,3 +65,30 @@ impl Schedule {
         Self::lay_out(Duration::from_millis(u64::try_from(left).unwrap_or_default()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_margin_and_what_is_kept_back() {
+        for (left, usable) in [(3_000, 2_500), (10_000, 9_500), (20_000, 19_000), (900_000, 855_000)] {
+            let start = Instant::now();
+            let schedule = Schedule::lay_out(Duration::from_millis(left)).expect("time");
+            assert_eq!(schedule.settle_until - start, Duration::from_millis(usable));
+            assert!(start < schedule.describe_until && schedule.describe_until < schedule.owe_until);
+            assert!(schedule.owe_until < schedule.announce_until && schedule.announce_until < schedule.settle_until);
+        }
+        assert!(Schedule::lay_out(Duration::from_millis(500)).is_none());
+        assert!(Schedule::lay_out(Duration::ZERO).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_is_told_in_milliseconds_since_1970() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let schedule = Schedule::until(1_003_000, now).expect("time");
+        assert_eq!(schedule.settle_until - Instant::now(), Duration::from_millis(2_500));
+        assert!(Schedule::until(999_000, now).is_none(), "past");
+        assert!(Schedule::until(u64::MAX, now).is_some());
+    }
+}

@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     event,
     ledger::Ledger,
+    metrics,
     response::Response,
     tracker::Tracker,
     workspaces::DescribeImport,
@@ -43,7 +44,8 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Function<W, A, L, C> {
         let records = event::parse(&event.payload, self.max_records)?;
         let schedule = Schedule::until(event.context.deadline, self.tracker.clock.now()).ok_or(Error::Deadline)?;
         let checked = self.tracker.check(records, &schedule).await?;
-        let described = checked.described;
+        metrics::emit(&checked);
+        let (described, check_errors) = (checked.described, checked.failed_checks);
         let response = Response::from(checked);
         tracing::info!(
             Status = response.status.as_str(),
@@ -53,7 +55,7 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Function<W, A, L, C> {
             Failed = response.failed,
             Unchecked = response.unchecked,
             Transitions = response.transitions.len(),
-            CheckErrors = response.check_errors(),
+            CheckErrors = check_errors,
             Described = described,
             DurationMs = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "invocation done"

@@ -26,6 +26,7 @@ pub mod function;
 pub mod import;
 pub mod ledger;
 pub mod logging;
+mod metrics;
 pub mod response;
 pub mod schema;
 mod sdk_error;

@@ -138,12 +138,6 @@ impl From<Checked> for Response {
 const TRUNCATED_BYTES: usize = 17;
 
 impl Response {
-    /// How many records have a check that did not work out.
-    #[must_use]
-    pub fn check_errors(&self) -> usize {
-        self.imports.iter().filter(|import| import.check_error.is_some()).count()
-    }
-
     /// The response as JSON of at most `limit` bytes. Past it, the longest texts of descriptions are cut first, then
     /// whole descriptions are left out, the largest first, then causes; what the next check needs is never cut.
     #[must_use]

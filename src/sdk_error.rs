@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::error::{CallError, Service};
 
@@ -26,7 +26,7 @@ where
         SdkError::ServiceError(context) if context.err().message().is_some_and(|message| !message.is_empty()) => {
             context.err().message().unwrap_or_default().to_owned()
         }
-        _ => DisplayErrorContext(&error).to_string(),
+        _ => chain(&error).map(ToString::to_string).collect::<Vec<_>>().join(": "),
     };
     CallError { service, code, cause, source: Some(Box::new(error)) }
 }
@@ -39,15 +39,13 @@ fn wire_code(code: &str) -> &str {
 
 /// A body that comes too slowly is reported as a response that could not be read.
 fn timed_out(error: &(dyn StdError + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if text.contains("timeout") || text.contains("timed out") || text.contains("minimum throughput") {
-            return true;
-        }
-        next = error.source();
-    }
-    false
+    let signs = ["timeout", "timed out", "minimum throughput"];
+    chain(error).map(ToString::to_string).any(|text| signs.iter().any(|sign| text.contains(sign)))
+}
+
+/// An error and what it came from, outermost first.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 #[cfg(test)]

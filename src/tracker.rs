@@ -9,7 +9,7 @@ use crate::{
     announcement::{Announce, Announcement, into_batches},
     clock::{Clock, Schedule},
     error::{CallError, Error, Service},
-    import::{Memory, Observation, Record, State, Timestamp, Transition},
+    import::{Memory, Observation, Outcome, Record, State, Timestamp, Transition},
     ledger::{Ledger, Written},
     workspaces::DescribeImport,
 };
@@ -34,7 +34,7 @@ pub struct Tracker<W, A, L, C> {
 }
 
 /// What a check of several imports came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// Every record, in the event's order.
     pub records: Vec<Record>,
@@ -44,6 +44,19 @@ pub struct Checked {
     pub unchecked: usize,
     /// How many calls to describe an import were begun.
     pub described: usize,
+    /// How many records have a check that did not work out.
+    pub failed_checks: usize,
+    /// How far imports are: those that are under way, or have settled just now.
+    pub progressed: Vec<Progressed>,
+}
+
+/// How far an import is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progressed {
+    /// The import.
+    pub image_id: String,
+    /// 0 to 100.
+    pub percentage: i32,
 }
 
 /// An announcement that SNS has taken.
@@ -63,6 +76,8 @@ struct Import {
     /// The ledger's item, as read or as last written.
     item: Option<Memory>,
     progress: Progress,
+    /// The `ProgressPercentage` that this check found.
+    percentage: Option<i32>,
     announced: Option<Transition>,
     /// Why the check did not work out.
     error: Option<CallError>,
@@ -115,6 +130,7 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
                 progress: if record.needs_check() { Progress::Unchecked } else { Progress::Settled },
                 record,
                 item,
+                percentage: None,
                 announced: None,
                 error: None,
             }
@@ -153,6 +169,7 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
             match found {
                 Ok(observation) => {
                     worked += 1;
+                    import.percentage = observation.progress_percentage();
                     import.record = import.record.clone().check(&observation, now, self.stall_after);
                     import.progress = Progress::Checked;
                 }
@@ -343,13 +360,17 @@ fn take_first_error_if(condition: bool, imports: &mut [Import], service: Service
 }
 
 fn into_checked(imports: Vec<Import>, described: usize) -> Checked {
-    let mut checked =
-        Checked { records: Vec::with_capacity(imports.len()), announced: Vec::new(), unchecked: 0, described };
+    let mut checked = Checked { described, ..Checked::default() };
     for import in imports {
+        let image_id = &import.record.image_id;
         checked.unchecked += usize::from(import.progress == Progress::Unchecked);
-        checked.announced.extend(
-            import.announced.map(|transition| Announced { image_id: import.record.image_id.clone(), transition }),
-        );
+        checked.failed_checks += usize::from(import.error.is_some());
+        if import.announced.is_some() || import.record.outcome() == Outcome::Pending {
+            let progressed = |percentage| Progressed { image_id: image_id.clone(), percentage };
+            checked.progressed.extend(import.percentage.map(progressed));
+        }
+        let announced = |transition| Announced { image_id: image_id.clone(), transition };
+        checked.announced.extend(import.announced.map(announced));
         checked.records.push(import.record);
     }
     checked

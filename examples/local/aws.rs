@@ -57,7 +57,7 @@ pub(crate) async fn run(image_ids: &[String], wait: u64, verbose: bool) -> anyho
 }
 
 fn line(transition: &Value) -> String {
-    let text = |name: &str| transition[name].as_str().unwrap_or("-");
+    let text = |name: &str| transition[name].as_str().unwrap_or("(none)");
     let (image, from, to) = (text("ImageId"), text("From"), text("To"));
     match text("Kind") {
         "STALLED" => format!("{image}: STALLED in {to}  ({})", text("TransitionId")),

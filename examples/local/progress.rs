@@ -39,7 +39,7 @@ impl Progress {
             let state = record["State"].as_str().unwrap_or("not announced yet");
             bar.set_message(match record["CheckError"]["Error"].as_str() {
                 Some(error) => format!("{state}, not checked: {error}"),
-                None if record["Missing"] == true => format!("{state}, not found"),
+                None if record["Missing"] == true && record["Outcome"] == "PENDING" => format!("{state}, not found"),
                 None => state.to_owned(),
             });
         }

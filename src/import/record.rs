@@ -65,6 +65,17 @@ pub enum Observation {
     NotFound,
 }
 
+impl Observation {
+    /// How far the import is, where the service said so.
+    #[must_use]
+    pub fn progress_percentage(&self) -> Option<i32> {
+        match self {
+            Self::Described(description) => description.progress_percentage,
+            Self::NotFound => None,
+        }
+    }
+}
+
 /// The one member of a carried description that decides anything.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

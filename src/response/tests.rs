@@ -11,7 +11,7 @@ fn record(number: usize, description: &Value) -> Record {
 }
 
 fn response(records: Vec<Record>) -> Response {
-    Response::from(Checked { records, announced: Vec::new(), unchecked: 0, described: 0 })
+    Response::from(Checked { records, announced: Vec::new(), ..Checked::default() })
 }
 
 fn failed(mut record: Record, cause: &str) -> Record {
@@ -110,7 +110,7 @@ fn the_fullest_event_of_the_longest_names_fits() {
         .iter()
         .map(|record| Announced { image_id: record.image_id.clone(), transition: owed.clone() })
         .collect();
-    let response = Response::from(Checked { records, announced, unchecked: 0, described: 480 });
+    let response = Response::from(Checked { records, announced, ..Checked::default() });
     let json = response.into_json(245_760);
     assert!(json.get().len() <= 245_760, "{}", json.get().len());
     let parsed = parsed(&json);

@@ -76,3 +76,61 @@ async fn a_failed_invocation_is_one_line_by_its_name() {
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0]["message"].as_str().is_some_and(|line| line.starts_with("InvalidEvent: ")), "{errors:?}");
 }
+
+/// The metrics of each document of embedded metric format so far: by name, and for one image where it is of one.
+fn metrics(rig: &Rig) -> Vec<Value> {
+    rig.log().into_iter().filter(|line| line["_aws"].is_object()).collect()
+}
+
+#[tokio::test]
+async fn metrics_of_every_invocation() {
+    let rig = Rig::new().await;
+    busy(&rig).await;
+    rig.logged("invocation done").await;
+    let documents = metrics(&rig);
+    assert_eq!(documents.len(), 1, "{documents:?}");
+    let about = &documents[0]["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(about["Namespace"], "WorkSpacesImageImport");
+    assert_eq!(about["Dimensions"], json!([[]]));
+    for (name, count) in [
+        ("Pending", 2),
+        ("Completed", 0),
+        ("Failed", 0),
+        ("Transitions", 1),
+        ("CheckErrors", 1),
+        ("Stalled", 0),
+        ("Unchecked", 0),
+        ("ColdStart", 1),
+    ] {
+        assert_eq!(documents[0][name], count, "{name}");
+        assert!(
+            about["Metrics"].as_array().is_some_and(|all| all.iter().any(|metric| metric["Name"] == name)),
+            "{name}"
+        );
+    }
+    busy(&rig).await;
+    while metrics(&rig).len() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(metrics(&rig)[1]["ColdStart"], 0);
+}
+
+#[tokio::test]
+async fn progress_of_a_settled_import_is_not_emitted_again() {
+    let rig = Rig::new().await;
+    let mut record = json!({"ImageId": IMAGE});
+    for (state, progress) in [("VALIDATING", 40), ("VALIDATING", 60), ("ERROR", 61), ("ERROR", 61), ("ERROR", 61)] {
+        rig.workspaces.set(IMAGE, description(IMAGE, state).progress(progress));
+        record = rig.check(record).await;
+    }
+    while rig.logged("invocation done").await.len() < 5 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let progress: Vec<Value> = metrics(&rig).into_iter().filter(|document| document["Progress"].is_array()).collect();
+    let values: Vec<&Value> = progress.iter().map(|document| &document["Progress"]).collect();
+    assert_eq!(json!(values), json!([[40.0], [60.0], [61.0]]));
+    let about = &progress[0]["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(about["Dimensions"], json!([["ImageId"]]));
+    assert_eq!(about["Metrics"], json!([{"Name": "Progress", "Unit": "Percent"}]));
+    assert_eq!(progress[0]["ImageId"], IMAGE);
+}

@@ -35,9 +35,9 @@ fn changes(id: &str, findings: &[Found]) -> Vec<String> {
             None => None,
         };
         missing = found.is_none();
-        if state.is_some() && state != last {
-            last = state;
-            ids.push(format!("{id}#{}:{}", ids.len() + 1, state.expect("some")));
+        if let Some(to) = state.filter(|to| Some(*to) != last) {
+            last = Some(to);
+            ids.push(format!("{id}#{}:{to}", ids.len() + 1));
         }
         if last == Some("COMPLETED") && !missing {
             break;
@@ -47,6 +47,7 @@ fn changes(id: &str, findings: &[Found]) -> Vec<String> {
 }
 
 /// Runs a property of a whole function on a runtime of its own, over one binary.
+#[expect(clippy::needless_pass_by_value, reason = "a closure that is written where it is passed")]
 fn with_rig<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, property: impl AsyncFn(&Rig, T)) {
     let runtime = Runtime::new().expect("a runtime");
     let rig = runtime.block_on(Rig::new());

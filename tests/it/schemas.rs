@@ -78,5 +78,7 @@ async fn what_goes_out_is_of_the_schemas() {
     let validator = validator(&schema::message());
     let published: Vec<Value> = rig.sns.published().iter().map(Published::json).collect();
     assert_eq!(published.len(), 4);
-    published.iter().for_each(|message| holds(&validator, message));
+    for message in &published {
+        holds(&validator, message);
+    }
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-const LIMIT: Option<Duration> = Some(Duration::from_secs(3600));
+const LIMIT: Option<Duration> = Some(Duration::from_hours(1));
 const NOW: i64 = 1_767_780_000_000;
 
 fn now() -> Timestamp {
@@ -39,8 +39,8 @@ fn announced(mut record: Record) -> Record {
     record
 }
 
-fn owed(kind: Kind, sequence: u64, from: Option<&str>, to: &str) -> Option<Transition> {
-    Some(Transition { kind, sequence, from: from.map(state), to: state(to) })
+fn owed(kind: Kind, sequence: u64, from: Option<&str>, to: &str) -> Transition {
+    Transition { kind, sequence, from: from.map(state), to: state(to) }
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn image_ids_are_anchored_at_both_ends() {
 #[test]
 fn another_state_is_owed_under_the_next_number() {
     let checked = check(record("PENDING", 3), &described("VALIDATING"));
-    assert_eq!(checked.memory.owed, owed(Kind::StateChanged, 4, Some("PENDING"), "VALIDATING"));
+    assert_eq!(checked.memory.owed, Some(owed(Kind::StateChanged, 4, Some("PENDING"), "VALIDATING")));
     assert_eq!(checked.memory.state, Some(state("PENDING")), "the state moves only once it is announced");
     assert_eq!(checked.memory.sequence, 3);
     assert_eq!(checked.outcome(), Outcome::Pending);
@@ -73,7 +73,7 @@ fn another_state_is_owed_under_the_next_number() {
 #[test]
 fn the_first_state_comes_from_null() {
     let checked = check(record("", 0), &described("PENDING"));
-    assert_eq!(checked.memory.owed, owed(Kind::StateChanged, 1, None, "PENDING"));
+    assert_eq!(checked.memory.owed, Some(owed(Kind::StateChanged, 1, None, "PENDING")));
 }
 
 #[test]
@@ -90,13 +90,13 @@ fn what_is_owed_comes_first_even_if_the_import_has_moved_on() {
     assert_eq!(settled.memory.state, Some(state("VALIDATING")));
     assert_eq!(settled.outcome(), Outcome::Pending, "its described state is another");
     let next = check(settled, &described("PUBLISHING"));
-    assert_eq!(next.memory.owed, owed(Kind::StateChanged, 2, Some("VALIDATING"), "PUBLISHING"));
+    assert_eq!(next.memory.owed, Some(owed(Kind::StateChanged, 2, Some("VALIDATING"), "PUBLISHING")));
 }
 
 #[test]
 fn a_settled_state_with_another_one_described_is_pending_and_checked_again() {
     let mut late = record("PENDING", 0);
-    late.memory.owed = owed(Kind::StateChanged, 1, Some("PENDING"), "COMPLETED");
+    late.memory.owed = Some(owed(Kind::StateChanged, 1, Some("PENDING"), "COMPLETED"));
     let late = announced(check(late, &described("ERROR")));
     assert_eq!(late.outcome(), Outcome::Pending);
     assert!(late.needs_check());
@@ -108,7 +108,7 @@ fn completed_is_not_checked_again_and_failures_are() {
         assert_eq!(record(to, 1).needs_check(), needs_check, "{to}");
     }
     let mut owing = record("COMPLETED", 1);
-    owing.memory.owed = owed(Kind::StateChanged, 2, Some("COMPLETED"), "ERROR");
+    owing.memory.owed = Some(owed(Kind::StateChanged, 2, Some("COMPLETED"), "ERROR"));
     assert!(owing.needs_check());
 }
 
@@ -120,7 +120,7 @@ fn not_found_takes_two_checks_in_a_row() {
     assert_eq!(first.outcome(), Outcome::Pending);
 
     let second = check(first.clone(), &Observation::NotFound);
-    assert_eq!(second.memory.owed, owed(Kind::StateChanged, 3, Some("VALIDATING"), "NOT_FOUND"));
+    assert_eq!(second.memory.owed, Some(owed(Kind::StateChanged, 3, Some("VALIDATING"), "NOT_FOUND")));
     let gone = announced(second);
     assert_eq!(gone.outcome(), Outcome::Failed);
     let still_gone = check(gone.clone(), &Observation::NotFound);
@@ -131,13 +131,13 @@ fn not_found_takes_two_checks_in_a_row() {
     assert!(!found.memory.missing);
     assert_eq!(found.memory.owed, None);
     let back = check(gone, &described("VALIDATING"));
-    assert_eq!(back.memory.owed, owed(Kind::StateChanged, 4, Some("NOT_FOUND"), "VALIDATING"));
+    assert_eq!(back.memory.owed, Some(owed(Kind::StateChanged, 4, Some("NOT_FOUND"), "VALIDATING")));
 }
 
 #[test]
 fn a_record_that_was_never_announced_can_go_missing_too() {
     let gone = check(check(record("", 0), &Observation::NotFound), &Observation::NotFound);
-    assert_eq!(gone.memory.owed, owed(Kind::StateChanged, 1, None, "NOT_FOUND"));
+    assert_eq!(gone.memory.owed, Some(owed(Kind::StateChanged, 1, None, "NOT_FOUND")));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_description_without_a_state_moves_nothing() {
 fn a_stall_is_announced_once() {
     let old = described_at("VALIDATING", NOW - 3_600_001);
     let stalled = check(record("VALIDATING", 2), &old);
-    assert_eq!(stalled.memory.owed, owed(Kind::Stalled, 3, Some("VALIDATING"), "VALIDATING"));
+    assert_eq!(stalled.memory.owed, Some(owed(Kind::Stalled, 3, Some("VALIDATING"), "VALIDATING")));
     assert!(!stalled.memory.stalled, "not before it is announced");
     let stalled = announced(stalled);
     assert!(stalled.memory.stalled);
@@ -174,9 +174,9 @@ fn a_stall_is_announced_once() {
 #[test]
 fn a_transition_comes_before_a_stall() {
     let checked = check(record("PENDING", 0), &described_at("VALIDATING", 0));
-    assert_eq!(checked.memory.owed, owed(Kind::StateChanged, 1, Some("PENDING"), "VALIDATING"));
+    assert_eq!(checked.memory.owed, Some(owed(Kind::StateChanged, 1, Some("PENDING"), "VALIDATING")));
     let next = check(announced(checked), &described_at("VALIDATING", 0));
-    assert_eq!(next.memory.owed, owed(Kind::Stalled, 2, Some("VALIDATING"), "VALIDATING"));
+    assert_eq!(next.memory.owed, Some(owed(Kind::Stalled, 2, Some("VALIDATING"), "VALIDATING")));
 }
 
 #[test]

@@ -8,7 +8,6 @@ use std::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use aws_config::{BehaviorVersion, Region};
@@ -108,7 +107,7 @@ impl Emulator {
 
     /// A queue subscribed to a topic, with a filter policy where there is to be one.
     pub(crate) async fn subscribe(&self, topic: &str, filter: Option<Value>) -> Queue {
-        let fifo = topic.ends_with(".fifo");
+        let fifo = topic.strip_suffix(".fifo").is_some();
         let client = self.sqs().await;
         let mut queue = client.create_queue().queue_name(unique("queue") + if fifo { ".fifo" } else { "" });
         if fifo {
@@ -189,6 +188,3 @@ impl Queue {
         texts.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))).collect()
     }
 }
-
-/// How long one poll of an asynchronous effect waits.
-pub(crate) const POLL: Duration = Duration::from_millis(50);
