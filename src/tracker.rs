@@ -1,15 +1,18 @@
 //! The flow: recall, describe and compare, owe, announce, settle. It reads top to bottom in [`Tracker::check`].
 
+mod import;
+
 use std::{future::Future, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
+use self::import::{Import, Progress, into_checked, take_first_error, take_first_error_if};
 use crate::{
     announcement::{Announce, Announcement, into_batches},
     clock::{Clock, Schedule},
     error::{CallError, Error, Service},
-    import::{Memory, Observation, Outcome, Record, State, Timestamp, Transition},
+    import::{Memory, Observation, Record, Timestamp, Transition},
     ledger::{Ledger, Written},
     workspaces::DescribeImport,
 };
@@ -66,34 +69,6 @@ pub struct Announced {
     pub image_id: String,
     /// What was announced of it.
     pub transition: Transition,
-}
-
-/// One import on its way through the flow.
-struct Import {
-    record: Record,
-    /// As the record was before the check.
-    before: Memory,
-    /// The ledger's item, as read or as last written.
-    item: Option<Memory>,
-    progress: Progress,
-    /// The `ProgressPercentage` that this check found.
-    percentage: Option<i32>,
-    announced: Option<Transition>,
-    /// Why the check did not work out.
-    error: Option<CallError>,
-}
-
-/// How far an import has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    /// It is complete: there is nothing to check.
-    Settled,
-    /// The deadline left no time for it.
-    Unchecked,
-    /// Something failed, or another invocation was first: nothing more is done for it this time.
-    Stopped,
-    /// Checked; what it owes can be announced.
-    Checked,
 }
 
 impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
@@ -315,31 +290,6 @@ impl Writes {
     }
 }
 
-impl Import {
-    fn succeed(&mut self) {
-        self.announced = self.record.memory.owed.clone();
-        if let Some(transition) = &self.announced {
-            tracing::info!(
-                ImageId = self.record.image_id,
-                TransitionId = transition.id(&self.record.image_id),
-                Kind = transition.kind.as_str(),
-                Sequence = transition.sequence,
-                From = transition.from.as_ref().map(State::as_str),
-                To = transition.to.as_str(),
-                Outcome = transition.outcome().as_str(),
-                "transition announced"
-            );
-        }
-    }
-
-    fn fail(&mut self, error: CallError) {
-        tracing::warn!(ImageId = self.record.image_id, Error = error.name(), Cause = error.cause(), "check failed");
-        self.record.check_error = Some(error.to_check_error());
-        self.error = Some(error);
-        self.progress = Progress::Stopped;
-    }
-}
-
 /// What a call came to, or that it came to nothing in time.
 async fn in_time<T>(
     service: Service,
@@ -348,30 +298,4 @@ async fn in_time<T>(
 ) -> Result<T, CallError> {
     let late = |_| Err(CallError::timeout(service, "no answer before the invocation's time was up"));
     timeout_at(until, call).await.unwrap_or_else(late)
-}
-
-fn take_first_error(imports: &mut [Import], service: Service) -> Option<CallError> {
-    let errors = imports.iter_mut().map(|import| &mut import.error);
-    errors.into_iter().find(|error| error.as_ref().is_some_and(|error| error.service == service))?.take()
-}
-
-fn take_first_error_if(condition: bool, imports: &mut [Import], service: Service) -> Option<CallError> {
-    if condition { take_first_error(imports, service) } else { None }
-}
-
-fn into_checked(imports: Vec<Import>, described: usize) -> Checked {
-    let mut checked = Checked { described, ..Checked::default() };
-    for import in imports {
-        let image_id = &import.record.image_id;
-        checked.unchecked += usize::from(import.progress == Progress::Unchecked);
-        checked.failed_checks += usize::from(import.error.is_some());
-        if import.announced.is_some() || import.record.outcome() == Outcome::Pending {
-            let progressed = |percentage| Progressed { image_id: image_id.clone(), percentage };
-            checked.progressed.extend(import.percentage.map(progressed));
-        }
-        let announced = |transition| Announced { image_id: image_id.clone(), transition };
-        checked.announced.extend(import.announced.map(announced));
-        checked.records.push(import.record);
-    }
-    checked
 }

@@ -82,6 +82,10 @@ fn denied(operation: &str) -> Act {
     Act::Reply(Reply::aws_error(400, "AccessDeniedException", &format!("not authorized to perform {operation}")))
 }
 
+fn unauthorized() -> SnsAnswer {
+    SnsAnswer::Error { status: 403, code: "AuthorizationError".to_owned(), message: "Not you".to_owned() }
+}
+
 fn owed(sequence: u64, from: &str, to: &str) -> Value {
     json!({"Kind": "STATE_CHANGED", "Sequence": sequence, "From": from, "To": to})
 }
@@ -105,11 +109,7 @@ async fn a_fixed_schedule_announces_each_transition_once() {
 async fn the_item() {
     let kept = Kept::new().await;
     kept.describe("VALIDATING");
-    kept.rig.sns.script([SnsAnswer::Error {
-        status: 403,
-        code: "AuthorizationError".to_owned(),
-        message: String::new(),
-    }]);
+    kept.rig.sns.script([unauthorized()]);
     kept.rig.fail(json!({"Imports": [{"ImageId": IMAGE, "State": "PENDING", "Sequence": 3}]})).await;
     let item = kept.table.item(IMAGE).await.expect("an item");
     assert_eq!(item["ImageId"], AttributeValue::S(IMAGE.to_owned()));
@@ -152,11 +152,7 @@ async fn owed_before_published_and_settled_after() {
 async fn what_was_owed_goes_out_under_the_same_id_even_if_the_import_has_moved_on() {
     let kept = Kept::new().await;
     kept.describe("VALIDATING");
-    kept.rig.sns.script([SnsAnswer::Error {
-        status: 403,
-        code: "AuthorizationError".to_owned(),
-        message: String::new(),
-    }]);
+    kept.rig.sns.script([unauthorized()]);
     kept.rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await;
     kept.describe("PUBLISHING");
     let record = kept.tick().await;
@@ -173,7 +169,6 @@ async fn the_loser_of_the_first_write_adopts_the_winners_item_and_does_nothing_m
     let winner = json!({
         "ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed(2, "PENDING", "VALIDATING"), "Stalled": false, "Missing": false,
     });
-    kept.on("BatchGetItem", |_| Act::Delay(Duration::from_millis(300)));
     // The item comes between the read and the write: the read is answered with an empty table.
     let table = kept.table.name.clone();
     kept.on("BatchGetItem", move |_| {
