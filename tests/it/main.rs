@@ -14,5 +14,6 @@ mod properties;
 mod release;
 mod responses;
 mod schemas;
+mod simulation;
 mod subscribers;
 mod transitions;
