@@ -13,6 +13,8 @@ impl World {
     /// With the ledger a number names one announcement for ever, and first deliveries come in order of number.
     pub(super) fn check_delivery(&self, delivery: &Delivery) {
         assert_eq!(delivery.id.split('#').next(), Some(delivery.image_id.as_str()));
+        let not_found = self.not_found.get(&delivery.image_id).copied().unwrap_or_default();
+        assert!(delivery.to != "NOT_FOUND" || not_found >= 2, "gone after one look");
         if self.payload_only {
             return;
         }
@@ -49,6 +51,11 @@ impl World {
         }
         for record in &checked.records {
             let memory = &record.memory;
+            let owed = memory.owed.as_ref().filter(|_| !self.payload_only && record.check_error.is_none());
+            if let Some(owed) = owed {
+                let owed = (record.image_id.clone(), owed.id(&record.image_id));
+                assert!(self.ever_owed.contains(&owed), "{owed:?}: the ledger never owed it");
+            }
             let delivered = |delivery: &&Delivery| {
                 delivery.image_id == record.image_id
                     && delivery.sequence == memory.sequence

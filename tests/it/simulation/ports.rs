@@ -108,7 +108,10 @@ impl DescribeImport for Ports {
         let image_id = image_id.to_owned();
         self.call(Service::WorkSpaces, move |world| {
             let truth = &world.truths[&image_id];
-            let Some(state) = truth.history.last().copied().flatten() else { return Observation::NotFound };
+            let Some(state) = truth.history.last().copied().flatten() else {
+                *world.not_found.entry(image_id).or_default() += 1;
+                return Observation::NotFound;
+            };
             let now = Timestamp::from(SimulatedClock.now()).millis();
             let age = i64::try_from(truth.age).expect("small") * 60_000;
             Observation::Described(Box::new(Description {

@@ -36,6 +36,8 @@ pub(super) struct World {
     pub(super) deliveries: Vec<Delivery>,
     /// Every announcement that the ledger has ever owed.
     pub(super) ever_owed: Vec<(String, String)>,
+    /// How often an image was looked for and not found.
+    pub(super) not_found: HashMap<String, u64>,
     /// Nothing fails any more.
     pub(super) calm: bool,
     /// There is no ledger.
@@ -53,6 +55,7 @@ impl World {
             ledger: HashMap::new(),
             deliveries: Vec::new(),
             ever_owed: Vec::new(),
+            not_found: HashMap::new(),
             calm: false,
             payload_only: false,
             trouble: rng.f64() * 0.5,
