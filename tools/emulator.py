@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Starts an AWS emulator for a test, and ends it when the test does.
 
-    python tools/emulator.py ministack|moto [--services sns,sqs,dynamodb]
+    python tools/emulator.py ministack|moto [--services sns,sqs,dynamodb] [--set NAME=VALUE …]
 
 Once the emulator answers, one line of JSON goes to stdout: {"url": "http://127.0.0.1:PORT"}. It then runs until stdin
 reaches its end, which happens when the test closes it and when the test dies, however it dies. Nothing stays on disk.
@@ -58,8 +58,9 @@ class Failed(Exception):
     """The emulator is not to be had; the message says why."""
 
 
-def environment(services, port, home):
-    """The emulator's environment: nothing of the caller's AWS configuration, nothing outside `home`."""
+def environment(services, settings, port, home):
+    """The emulator's environment: nothing of the caller's AWS configuration but what `settings` says, nothing outside
+    `home`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return kept | {
         "AWS_ACCESS_KEY_ID": "test",
@@ -77,6 +78,7 @@ def environment(services, port, home):
         "SFTP_ENABLED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": home,
+        **{name: value.replace("{url}", f"http://127.0.0.1:{port}") for name, value in settings},
     }
 
 
@@ -118,7 +120,7 @@ def end(child):
     child.wait()
 
 
-def run(emulator, services, home):
+def run(emulator, services, settings, home):
     """The emulator's life from start to end."""
     log = pathlib.Path(home, "log")
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, log.open("wb") as output:
@@ -127,7 +129,7 @@ def run(emulator, services, home):
         child = subprocess.Popen(
             [sys.executable, "-c", SERVERS[emulator], str(listener.fileno()), str(port)],
             cwd=home,
-            env=environment(services, port, home),
+            env=environment(services, settings, port, home),
             pass_fds=[listener.fileno()],
             preexec_fn=die_with_parent,
             start_new_session=True,
@@ -148,16 +150,33 @@ def run(emulator, services, home):
         end(child)
 
 
+def setting(text):
+    """A name and a value of the command line."""
+    name, separator, value = text.partition("=")
+    if not name or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    return name, value
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("emulator", choices=sorted(SERVERS))
     parser.add_argument("--services", default="sns,sqs,dynamodb", help="what ministack serves (default: %(default)s)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="NAME=VALUE",
+        type=setting,
+        help="a variable of the emulator's environment, which functions that it runs inherit; {url} in it is the emulator's own",
+    )
     arguments = parser.parse_args()
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(ending, lambda number, _frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="emulator-", ignore_cleanup_errors=True) as home:
         try:
-            run(arguments.emulator, arguments.services, home)
+            run(arguments.emulator, arguments.services, arguments.settings, home)
         except Failed as reason:
             print(reason, file=sys.stderr)
             return 1

@@ -18,6 +18,7 @@ import urllib.request
 
 import check_contract
 import check_dependencies
+import emulator
 
 TOOLS = pathlib.Path(__file__).resolve().parent
 
@@ -255,6 +256,16 @@ class Emulator(unittest.TestCase):
                 self.assertEqual(process.wait(10), 0)
                 self.assert_gone(url)
                 self.assertEqual(process.stdout.read(), "")
+
+    def test_a_variable_is_set_for_what_it_runs(self):
+        settings = [emulator.setting("AWS_ENDPOINT_URL={url}/a=b"), emulator.setting("SFN_WAIT_SCALE=1")]
+        variables = emulator.environment("sns", settings, 4566, "home")
+        self.assertEqual(variables["AWS_ENDPOINT_URL"], "http://127.0.0.1:4566/a=b")
+        self.assertEqual(variables["SFN_WAIT_SCALE"], "1")
+        process = self.start("ministack", "--set", "AWS_ENDPOINT_URL", stderr=subprocess.PIPE)
+        with process.stderr:
+            self.assertEqual(process.wait(60), 2)
+            self.assertIn("'AWS_ENDPOINT_URL' is not of the form NAME=VALUE", process.stderr.read())
 
     def test_many_at_once_are_apart(self):
         processes = [self.start(emulator) for emulator in ["ministack", "moto"] * 2]
