@@ -169,7 +169,7 @@ def main():
         dest="settings",
         metavar="NAME=VALUE",
         type=setting,
-        help="a variable of the emulator's environment, which functions that it runs inherit; {url} in it is the emulator's own",
+        help="a variable of the emulator, which functions that it runs inherit; {url} in it is the emulator's own",
     )
     arguments = parser.parse_args()
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

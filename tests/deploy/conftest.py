@@ -119,8 +119,9 @@ class Stack:
         self.states = aws("stepfunctions")
 
     def physical_id(self, logical_id):
-        resources = self.aws("cloudformation").describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
-        return resources["StackResourceDetail"]["PhysicalResourceId"]
+        cloudformation = self.aws("cloudformation")
+        resource = cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
+        return resource["StackResourceDetail"]["PhysicalResourceId"]
 
     def allow_batches(self):
         """AWS authorises PublishBatch by `sns:Publish`, the emulator by an action of its own. Each statement of the

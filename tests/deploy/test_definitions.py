@@ -101,9 +101,8 @@ def test_the_history_has_room():
 
 
 def test_both_kinds_of_list_are_tracked_alike():
-    of_list, of_object = (
-        json.loads(json.dumps(TRACK_MANY["States"][name]).replace(f" of {name.lower()}", "")) for name in ["List", "Object"]
-    )
+    texts = {name: json.dumps(TRACK_MANY["States"][name]) for name in ["List", "Object"]}
+    of_list, of_object = (json.loads(text.replace(f" of {name.lower()}", "")) for name, text in texts.items())
     for state in (of_list, of_object):
         for name in ["Comment", "Label", "Items", "ItemReader"]:
             state.pop(name, None)
@@ -114,5 +113,11 @@ def test_a_batch_passes_from_state_to_state():
     batcher = TRACK_MANY["States"]["List"]["ItemBatcher"]
     # The result of startExecution.sync:2 holds the batch, as text, beside the response.
     assert 245_760 + 2 * batcher["MaxInputBytesPerBatch"] <= 262_144
-    # Two of the longest image ids to a batch more would still be one event of the function's.
+    # What one event of the function may hold.
     assert batcher["MaxItemsPerBatch"] <= 480
+    # Variables do not reach into a child.
+    assert batcher["BatchInput"] == {"WaitSeconds": "{% $WaitSeconds %}"}
+
+
+def test_no_batch_stops_the_others():
+    assert TRACK_MANY["States"]["List"]["ToleratedFailurePercentage"] == 100

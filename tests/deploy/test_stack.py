@@ -40,7 +40,8 @@ def track(stack):
     """Runs the workflow on images to its end."""
 
     def run(*images, **settings):
-        return stack.run(stack.outputs["TrackImportsArn"], {"Imports": [{"ImageId": one} for one in images], **settings})
+        imports = [{"ImageId": one} for one in images]
+        return stack.run(stack.outputs["TrackImportsArn"], {"Imports": imports, **settings})
 
     return run
 
@@ -90,8 +91,8 @@ def test_throttling_is_waited_out(stack, workspaces, track, image):
     workspaces.say({image: ["PENDING", {"Error": "ThrottlingException", "Times": 5}, "COMPLETED"]})
     end = track(image)
     output(end)
-    failures = [event["taskFailedEventDetails"] for event in stack.history(end["executionArn"]) if event["type"] == "TaskFailed"]
-    assert failures and {failure["error"] for failure in failures} == {"WorkSpaces.ThrottlingException"}
+    details = (event.get("taskFailedEventDetails") for event in stack.history(end["executionArn"]))
+    assert {detail["error"] for detail in details if detail} == {"WorkSpaces.ThrottlingException"}
 
 
 @pytest.mark.parametrize(
@@ -213,6 +214,14 @@ def test_many_imports_come_as_a_list(stack, many):
     assert_summed_up(stack.run(stack.outputs["TrackManyArn"], event), many)
 
 
+@pytest.mark.parametrize(
+    ("which", "status"), [(slice(2), "COMPLETED"), (slice(2, 3), "FAILED"), (slice(3, 4), "FAILED")]
+)
+def test_many_are_completed_when_each_is(stack, many, which, status):
+    end = stack.run(stack.outputs["TrackManyArn"], {"Imports": many[which]})
+    assert output(end)["Status"] == status
+
+
 def test_many_imports_come_as_an_object(stack, aws, bucket, many):
     """The emulator evaluates no JSONata in an ItemReader: the bucket and the key are written into a copy."""
     key = f"{uuid.uuid4()}.json"
@@ -292,7 +301,8 @@ def test_an_event_that_fails_is_handed_over(stack):
     """Asynchronously, as the schedule and rules invoke."""
     event = {"Imports": "wsi-0a1b2c3d4"}
     function, name = stack.aws("lambda"), stack.outputs["FunctionName"]
-    assert function.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")["MaximumRetryAttempts"] == 1
+    settings = function.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")
+    assert settings["MaximumRetryAttempts"] == 1
     function.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event))
     letters = Queue(stack.aws("sqs"), stack.outputs["DeadLetterQueueUrl"])
     letter = next(letter for _ in until(60) for letter in letters.drain())

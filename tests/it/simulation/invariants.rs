@@ -19,12 +19,11 @@ impl World {
             return;
         }
         let of_image = || self.deliveries.iter().filter(|earlier| earlier.image_id == delivery.image_id);
-        match of_image().find(|earlier| earlier.sequence == delivery.sequence) {
-            Some(earlier) => assert_eq!(earlier.id, delivery.id, "a number names one announcement for ever"),
-            None => {
-                let last = of_image().map(|earlier| earlier.sequence).max().unwrap_or(0);
-                assert_eq!(delivery.sequence, last + 1, "first deliveries come in order, without gaps");
-            }
+        if let Some(earlier) = of_image().find(|earlier| earlier.sequence == delivery.sequence) {
+            assert_eq!(earlier.id, delivery.id, "a number names one announcement for ever");
+        } else {
+            let last = of_image().map(|earlier| earlier.sequence).max().unwrap_or(0);
+            assert_eq!(delivery.sequence, last + 1, "first deliveries come in order, without gaps");
         }
         let owed = (delivery.image_id.clone(), delivery.id.clone());
         assert!(self.ever_owed.contains(&owed), "{} was published before it was owed", delivery.id);
