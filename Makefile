@@ -98,8 +98,9 @@ contract: setup
 	@tools/timed 'contract' .venv/bin/python tools/check_contract.py
 
 .PHONY: soak
-soak: setup ## 100,000 seeds of the simulation, and that it catches deliberate defects (about 20 minutes)
+soak: setup ## 100,000 seeds of the simulation, 500 killed invocations, and deliberate defects to catch (about 20 minutes)
 	@SEEDS=100000 tools/timed 'simulation' cargo test --locked --test it simulation::
+	@KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
 	@tools/timed 'mutations' .venv/bin/python tools/mutations.py
 
 .PHONY: audit

@@ -142,6 +142,11 @@ impl Rig {
         panic!("nothing logged «{message}»: {:#?}", self.log());
     }
 
+    /// Ends the function as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("killed");
+    }
+
     pub(crate) async fn ready(&self) {
         self.api.ready().await;
     }
