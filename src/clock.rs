@@ -57,11 +57,16 @@ impl Schedule {
         })
     }
 
-    /// From now to a deadline that the Runtime API tells in milliseconds since 1970.
+    /// No invocation ended before Lambda did its first, in November 2014.
+    const FIRST_DEADLINE_MS: i64 = 1_415_000_000_000;
+
+    /// From now to a deadline that the Runtime API tells in milliseconds since 1970. (`cargo lambda watch` tells how many
+    /// milliseconds are left instead, 600,000.)
     #[must_use]
     pub fn until(deadline_ms: u64, now: SystemTime) -> Option<Self> {
         let now = Timestamp::from(now).millis();
-        let left = i64::try_from(deadline_ms).unwrap_or(i64::MAX).saturating_sub(now);
+        let deadline = i64::try_from(deadline_ms).unwrap_or(i64::MAX);
+        let left = if deadline < Self::FIRST_DEADLINE_MS { deadline } else { deadline.saturating_sub(now) };
         Self::lay_out(Duration::from_millis(u64::try_from(left).unwrap_or_default()))
     }
 }
@@ -85,10 +90,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_is_told_in_milliseconds_since_1970() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        let schedule = Schedule::until(1_003_000, now).expect("time");
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_780_000);
+        let schedule = Schedule::until(1_767_780_003_000, now).expect("time");
         assert_eq!(schedule.settle_until - Instant::now(), Duration::from_millis(2_500));
-        assert!(Schedule::until(999_000, now).is_none(), "past");
+        assert!(Schedule::until(1_767_779_999_000, now).is_none(), "past");
         assert!(Schedule::until(u64::MAX, now).is_some());
+        assert!(Schedule::until(0, now).is_none());
+        let watched = Schedule::until(600_000, now).expect("time");
+        assert_eq!(watched.settle_until - Instant::now(), Duration::from_secs(570), "as `cargo lambda watch` tells it");
     }
 }
