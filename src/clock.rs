@@ -90,10 +90,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_is_told_in_milliseconds_since_1970() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_780_000);
-        let schedule = Schedule::until(1_767_780_003_000, now).expect("time");
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_780_001);
+        let schedule = Schedule::until(1_767_780_004_000, now).expect("time");
         assert_eq!(schedule.settle_until - Instant::now(), Duration::from_millis(2_500));
-        assert!(Schedule::until(1_767_779_999_000, now).is_none(), "past");
+        assert!(Schedule::until(1_767_780_000_000, now).is_none(), "past");
         assert!(Schedule::until(u64::MAX, now).is_some());
         assert!(Schedule::until(0, now).is_none());
         let watched = Schedule::until(600_000, now).expect("time");
