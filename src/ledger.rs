@@ -5,7 +5,7 @@ use std::{collections::HashMap, future::Future};
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::put_item::PutItemError,
+    operation::{batch_get_item::BatchGetItemError, put_item::PutItemError},
     types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure},
 };
 use futures_util::future::try_join_all;
@@ -16,6 +16,7 @@ use crate::{
     clock::{Clock, SystemClock},
     error::{CallError, Service},
     import::{Kind, Memory, State, Timestamp, Transition},
+    in_time::NoteAnswers,
     sdk_error::call_error,
 };
 
@@ -121,7 +122,8 @@ impl Table {
         loop {
             let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
             let wanted = wanted.map_err(|error| CallError::bad_response(Service::DynamoDb, error.to_string()))?;
-            let got = self.client.batch_get_item().request_items(&self.name, wanted).send().await;
+            let read = self.client.batch_get_item().request_items(&self.name, wanted).customize();
+            let got = read.interceptor(NoteAnswers::<BatchGetItemError>::of(Service::DynamoDb)).send().await;
             let got = got.map_err(|error| call_error(Service::DynamoDb, error))?;
             for item in got.responses.into_iter().flat_map(HashMap::into_values).flatten() {
                 items.push(read_item(item)?);
@@ -164,6 +166,7 @@ impl Ledger for Table {
                 .expression_attribute_names("#sequence", "Sequence")
             }
         };
+        let put = put.customize().interceptor(NoteAnswers::<PutItemError>::of(Service::DynamoDb));
         match put.send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) => match winner(&error) {

@@ -24,6 +24,7 @@ pub mod error;
 pub mod event;
 pub mod function;
 pub mod import;
+mod in_time;
 pub mod ledger;
 pub mod logging;
 mod metrics;

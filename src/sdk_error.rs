@@ -31,6 +31,12 @@ where
     CallError { service, code, cause, source: Some(Box::new(error)) }
 }
 
+/// What the service itself said in answer to a call, where it gave a code.
+pub(crate) fn answered_error(service: Service, error: &impl ProvideErrorMetadata) -> Option<CallError> {
+    let cause = error.message().unwrap_or_default().to_owned();
+    Some(CallError { service, code: wire_code(error.code()?).to_owned(), cause, source: None })
+}
+
 /// The code without a namespace before `#`, nor what some services append after `:`.
 fn wire_code(code: &str) -> &str {
     let code = code.rsplit_once('#').map_or(code, |(_, code)| code);

@@ -2,10 +2,10 @@
 
 mod import;
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use self::import::{Import, Progress, into_checked, take_first_error, take_first_error_if};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     clock::{Clock, Schedule},
     error::{CallError, Error, Service},
     import::{Memory, Observation, Record, Timestamp, Transition},
+    in_time::in_time,
     ledger::{Ledger, Written},
     workspaces::DescribeImport,
 };
@@ -288,14 +289,4 @@ impl Writes {
     fn all_failed(self) -> bool {
         self.begun > 0 && self.failed == self.begun
     }
-}
-
-/// What a call came to, or that it came to nothing in time.
-async fn in_time<T>(
-    service: Service,
-    until: Instant,
-    call: impl Future<Output = Result<T, CallError>>,
-) -> Result<T, CallError> {
-    let late = |_| Err(CallError::timeout(service, "no answer before the invocation's time was up"));
-    timeout_at(until, call).await.unwrap_or_else(late)
 }

@@ -26,6 +26,7 @@ use serde_json::Value;
 use crate::{
     error::{CallError, Service},
     import::{Description, ErrorDetail, ImageSource, Observation, State, Timestamp},
+    in_time::NoteAnswers,
     sdk_error::call_error,
 };
 
@@ -58,6 +59,7 @@ impl DescribeImport for WorkSpaces {
             .image_id(image_id)
             .customize()
             .interceptor(unknown_source.clone())
+            .interceptor(NoteAnswers::<DescribeCustomWorkspaceImageImportError>::of(Service::WorkSpaces))
             .send()
             .await;
         match described {

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use aws_sdk_sns::{
     Client,
+    operation::publish_batch::PublishBatchError,
     types::{MessageAttributeValue, PublishBatchRequestEntry},
 };
 
@@ -11,6 +12,7 @@ use super::Message;
 use crate::{
     config::Topic,
     error::{CallError, Service},
+    in_time::NoteAnswers,
     sdk_error::call_error,
 };
 
@@ -63,6 +65,8 @@ impl Announce for Sns {
             .publish_batch()
             .topic_arn(&self.topic.arn)
             .set_publish_batch_request_entries(Some(entries.collect::<Result<_, _>>()?))
+            .customize()
+            .interceptor(NoteAnswers::<PublishBatchError>::of(Service::Sns))
             .send()
             .await
             .map_err(|error| call_error(Service::Sns, error))?;

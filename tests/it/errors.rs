@@ -101,6 +101,25 @@ async fn calls_without_an_answer() {
     }
 }
 
+/// Though the SDK would go on trying for longer than there is time.
+#[tokio::test]
+async fn a_throttled_call_is_not_one_without_an_answer() {
+    let rig = Rig::new().await;
+    rig.ready().await;
+    rig.workspaces.set(IMAGE, error("ThrottlingException"));
+    for seconds in [3, 5] {
+        let failure = rig.try_invoke(one(), Duration::from_secs(seconds)).await.expect_err("nothing could be done");
+        assert_eq!(failure.error_type, "WorkSpaces.ThrottlingException");
+        assert_eq!(failure.message, "ThrottlingException, in words");
+    }
+    let rig = Rig::new().await;
+    rig.ready().await;
+    rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+    rig.sns.set(SnsAnswer::Error { status: 400, code: "KMSThrottling".to_owned(), message: "in words".to_owned() });
+    let failure = rig.try_invoke(one(), Duration::from_secs(3)).await.expect_err("nothing could be announced");
+    assert_eq!(failure.error_type, "Sns.KMSThrottling");
+}
+
 #[tokio::test]
 async fn an_answer_that_is_no_error_of_the_service() {
     let rig = Rig::new().await;
