@@ -5,7 +5,10 @@ use std::{cell::RefCell, error::Error as StdError, future::Future, marker::Phant
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        interceptors::{Intercept, context::FinalizerInterceptorContextRef},
+        interceptors::{
+            Intercept,
+            context::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef},
+        },
         runtime_components::RuntimeComponents,
     },
 };
@@ -18,12 +21,19 @@ use crate::{
 };
 
 tokio::task_local! {
-    /// The last error that the service answered the call under way with.
-    static LAST_ANSWER: RefCell<Option<CallError>>;
+    /// How far the call under way has come.
+    static CALL: RefCell<Call>;
 }
 
-/// What a call comes to. One whose time is up while the SDK still tries again comes to what its last attempt was
-/// answered with: a throttled call is not one without an answer.
+#[derive(Default)]
+struct Call {
+    /// Whether the SDK has sent anything: it holds calls back while the service throttles others.
+    sent: bool,
+    /// The last error that the service answered it with.
+    answer: Option<CallError>,
+}
+
+/// What a call comes to, as [`in_time_if_sent`] has it; one that was never sent is a `….Timeout`, too.
 ///
 /// # Errors
 /// The call's own, the last answer's, or `….Timeout`.
@@ -32,15 +42,34 @@ pub(crate) async fn in_time<T>(
     until: Instant,
     call: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, CallError> {
-    let late = || CallError::timeout(service, "no answer before the invocation's time was up");
-    let call = async {
-        let result = timeout_at(until, call).await;
-        result.unwrap_or_else(|_| Err(LAST_ANSWER.with(RefCell::take).unwrap_or_else(late)))
-    };
-    LAST_ANSWER.scope(RefCell::new(None), call).await
+    in_time_if_sent(service, until, call).await.unwrap_or_else(|| Err(late(service)))
 }
 
-/// Notes what each attempt of an operation with errors of type `E` was answered with, for [`in_time`].
+/// What a call comes to. One whose time is up while the SDK still tries again comes to what its last attempt was
+/// answered with: a throttled call is not one without an answer. `None` where nothing was ever sent.
+pub(crate) async fn in_time_if_sent<T>(
+    service: Service,
+    until: Instant,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Option<Result<T, CallError>> {
+    let call = async {
+        match timeout_at(until, call).await {
+            Ok(result) => Some(result),
+            Err(_) => match CALL.with(RefCell::take) {
+                Call { answer: Some(answer), .. } => Some(Err(answer)),
+                Call { sent: true, .. } => Some(Err(late(service))),
+                Call { sent: false, .. } => None,
+            },
+        }
+    };
+    CALL.scope(RefCell::default(), call).await
+}
+
+fn late(service: Service) -> CallError {
+    CallError::timeout(service, "no answer before the invocation's time was up")
+}
+
+/// Notes that an operation with errors of type `E` was sent, and what each attempt was answered with, for [`in_time`].
 #[derive(Debug)]
 pub(crate) struct NoteAnswers<E> {
     service: Service,
@@ -58,6 +87,17 @@ impl<E: StdError + ProvideErrorMetadata + Send + Sync + 'static> Intercept for N
         "NoteAnswers"
     }
 
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // Outside of `in_time` nobody asks.
+        let _ = CALL.try_with(|call| call.borrow_mut().sent = true);
+        Ok(())
+    }
+
     fn read_after_attempt(
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
@@ -69,8 +109,7 @@ impl<E: StdError + ProvideErrorMetadata + Send + Sync + 'static> Intercept for N
             .and_then(|error| error.as_operation_error()?.downcast_ref::<E>())
             .and_then(|error| answered_error(self.service, error));
         if answer.is_some() {
-            // Outside of `in_time` nobody asks.
-            let _ = LAST_ANSWER.try_with(|last| last.replace(answer));
+            let _ = CALL.try_with(|call| call.borrow_mut().answer = answer);
         }
         Ok(())
     }

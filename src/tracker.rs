@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock, Schedule},
     error::{CallError, Error, Service},
     import::{Memory, Observation, Record, Timestamp, Transition},
-    in_time::in_time,
+    in_time::{in_time, in_time_if_sent},
     ledger::{Ledger, Written},
     workspaces::DescribeImport,
 };
@@ -130,7 +130,7 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
                 if Instant::now() >= until {
                     return (index, None);
                 }
-                (index, Some(in_time(Service::WorkSpaces, until, self.workspaces.describe(id)).await))
+                (index, in_time_if_sent(Service::WorkSpaces, until, self.workspaces.describe(id)).await)
             })
             .buffer_unordered(self.concurrency)
             .collect()

@@ -106,9 +106,12 @@ async fn calls_without_an_answer() {
 async fn a_throttled_call_is_not_one_without_an_answer() {
     let rig = Rig::new().await;
     rig.ready().await;
-    rig.workspaces.set(IMAGE, error("ThrottlingException"));
-    for seconds in [3, 5] {
-        let failure = rig.try_invoke(one(), Duration::from_secs(seconds)).await.expect_err("nothing could be done");
+    for number in 0..5 {
+        rig.workspaces.set(&image(number), error("ThrottlingException"));
+    }
+    for (count, seconds) in [(1, 3), (5, 5), (5, 8)] {
+        let records = event((0..count).map(|number| json!({"ImageId": image(number)})));
+        let failure = rig.try_invoke(records, Duration::from_secs(seconds)).await.expect_err("nothing could be done");
         assert_eq!(failure.error_type, "WorkSpaces.ThrottlingException");
         assert_eq!(failure.message, "ThrottlingException, in words");
     }
