@@ -9,20 +9,25 @@ use aws_smithy_http_client::{
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::{base64, retry::RetrySpec};
+use futures_util::{FutureExt, future::join_all};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
+use tokio::time::timeout;
 
 use crate::{
     announcement::Sns,
     config::Config,
-    error::Error,
+    error::{CallError, Error, Service},
     ledger::{Store, Table},
     workspaces::WorkSpaces,
 };
 
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// How long Init waits for connections. It is billed, and a start without them is only a slower one.
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// The adapters to the services, ready to be called.
 #[derive(Clone, Debug)]
@@ -70,6 +75,30 @@ impl Clients {
                 .map_or(Store::Payload, |table| Store::Table(Table::new(aws_sdk_dynamodb::Client::new(&sdk), table))),
             region: region.to_string(),
         })
+    }
+
+    /// Opens a connection to each service. Where that fails or takes more than a second, the first call opens it, as
+    /// it would have without.
+    pub async fn connect(&self) {
+        let ledger = async {
+            match &self.ledger {
+                Store::Payload => Ok(()),
+                Store::Table(table) => table.connect().await,
+            }
+        };
+        let services = [
+            (Service::WorkSpaces, self.workspaces.connect().boxed()),
+            (Service::Sns, self.topic.connect().boxed()),
+            (Service::DynamoDb, ledger.boxed()),
+        ];
+        let connecting = services.map(|(service, connecting)| async move {
+            let connected = timeout(CONNECT_WITHIN, connecting).await;
+            let late = |_| Err(CallError::timeout(service, format!("no connection within {CONNECT_WITHIN:?}")));
+            if let Err(error) = connected.unwrap_or_else(late) {
+                tracing::warn!(Error = error.name(), Cause = error.cause(), "no connection was opened in Init");
+            }
+        });
+        join_all(connecting).await;
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `CONCURRENCY` | 8 | describes under way at once, 1 to 64 |
 //! | `STALL_AFTER_SECONDS` | 21600 | 0: never |
 //! | `MAX_RESPONSE_BYTES` | 245760 | 16,384 to 6,000,000 |
+//! | `CONNECT_IN_INIT` | true | whether the start opens the connections to the services |
 //!
 //! An empty variable is as good as an unset one: templates pass on parameters that were left empty.
 
@@ -19,6 +20,7 @@ const LEDGER_TABLE: &str = "LEDGER_TABLE";
 const CONCURRENCY: &str = "CONCURRENCY";
 const STALL_AFTER_SECONDS: &str = "STALL_AFTER_SECONDS";
 const MAX_RESPONSE_BYTES: &str = "MAX_RESPONSE_BYTES";
+const CONNECT_IN_INIT: &str = "CONNECT_IN_INIT";
 
 /// What a record may take of a response at the least.
 const BYTES_PER_RECORD: usize = 512;
@@ -36,6 +38,8 @@ pub struct Config {
     pub stall_after: Option<Duration>,
     /// The most bytes of a response.
     pub max_response_bytes: usize,
+    /// Whether the start opens the connections to the services.
+    pub connect_in_init: bool,
 }
 
 /// An SNS topic.
@@ -78,6 +82,7 @@ impl Config {
         let concurrency = reader.number(CONCURRENCY, 8, 1..=64);
         let stall_after = reader.number(STALL_AFTER_SECONDS, 21_600, 0..=315_360_000);
         let max_response_bytes = reader.number(MAX_RESPONSE_BYTES, 245_760, 16_384..=6_000_000);
+        let connect_in_init = reader.flag(CONNECT_IN_INIT, true);
         match topic {
             Some(topic) if reader.problems.is_empty() => Ok(Self {
                 topic,
@@ -85,6 +90,7 @@ impl Config {
                 concurrency,
                 stall_after: (stall_after > 0).then(|| Duration::from_secs(stall_after)),
                 max_response_bytes,
+                connect_in_init,
             }),
             _ => Err(Error::InvalidConfiguration(reader.problems.join("; "))),
         }
@@ -129,6 +135,14 @@ impl<V: Fn(&str) -> Result<Option<String>, String>> Reader<V> {
                 default
             }
         }
+    }
+
+    fn flag(&mut self, name: &str, default: bool) -> bool {
+        let Some(text) = self.get(name) else { return default };
+        text.parse().unwrap_or_else(|_| {
+            self.problem(name, "must be true or false");
+            default
+        })
     }
 
     fn topic(&mut self) -> Option<Topic> {

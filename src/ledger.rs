@@ -4,6 +4,7 @@ use std::{collections::HashMap, future::Future};
 
 use aws_sdk_dynamodb::{
     Client,
+    config::{Builder, retry::RetryConfig},
     error::SdkError,
     operation::{batch_get_item::BatchGetItemError, put_item::PutItemError},
     types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure},
@@ -14,6 +15,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::{from_item, to_item};
 
 use crate::{
     clock::{Clock, SystemClock},
+    connection::{Ping, opened},
     error::{CallError, Service},
     import::{Kind, Memory, State, Timestamp, Transition},
     in_time::NoteAnswers,
@@ -112,6 +114,16 @@ impl Table {
     #[must_use]
     pub fn new(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into() }
+    }
+
+    /// Opens a connection, and reads nothing.
+    ///
+    /// # Errors
+    /// Where nothing was reached.
+    pub async fn connect(&self) -> Result<(), CallError> {
+        let call = self.client.get_item().table_name(&self.name).set_key(Some([key("")].into())).customize();
+        let once = Builder::new().retry_config(RetryConfig::disabled());
+        opened(Service::DynamoDb, call.interceptor(Ping).config_override(once).send().await)
     }
 
     /// One batch; `UnprocessedKeys` are asked for again, after a pause that grows, for as long as the caller waits.

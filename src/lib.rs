@@ -19,6 +19,7 @@ pub mod announcement;
 pub mod clients;
 pub mod clock;
 pub mod config;
+mod connection;
 mod cut;
 pub mod error;
 pub mod event;

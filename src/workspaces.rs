@@ -7,6 +7,7 @@ use std::{
 
 use aws_sdk_workspaces::{
     Client,
+    config::Builder,
     error::SdkError,
     operation::describe_custom_workspace_image_import::{
         DescribeCustomWorkspaceImageImportError, DescribeCustomWorkspaceImageImportOutput,
@@ -20,10 +21,11 @@ use aws_smithy_runtime_api::{
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::{config_bag::ConfigBag, retry::RetryConfig};
 use serde_json::Value;
 
 use crate::{
+    connection::{Ping, opened},
     error::{CallError, Service},
     import::{Description, ErrorDetail, ImageSource, Observation, State, Timestamp},
     in_time::NoteAnswers,
@@ -47,6 +49,16 @@ impl WorkSpaces {
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
+    }
+
+    /// Opens a connection, and describes nothing.
+    ///
+    /// # Errors
+    /// Where nothing was reached.
+    pub async fn connect(&self) -> Result<(), CallError> {
+        let call = self.client.describe_custom_workspace_image_import().image_id("wsi-000000000").customize();
+        let once = Builder::new().retry_config(RetryConfig::disabled());
+        opened(Service::WorkSpaces, call.interceptor(Ping).config_override(once).send().await)
     }
 }
 

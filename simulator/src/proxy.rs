@@ -69,6 +69,12 @@ impl Proxy {
         self.server.url()
     }
 
+    /// What serves it, to be asked about connections.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// From now on, `hook` sees each request first, with its [operation](Request::operation). It replaces the last
     /// one, and must not block.
     pub fn on(&self, hook: impl Fn(&str, &Request) -> Act + Send + Sync + 'static) {

@@ -68,6 +68,12 @@ impl Sns {
         self.server.url()
     }
 
+    /// What serves it, to be asked about connections.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// One list for each call that was taken, its failed entries left out: an empty one where all of them failed.
     #[must_use]
     pub fn batches(&self) -> Vec<Vec<Published>> {

@@ -47,6 +47,8 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .and_then(|config| config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], private))
             .map_err(io::Error::other)?;
+        // Services are hosts of their own elsewhere: a session with one must not be resumed with another.
+        server.send_tls13_tickets = 0;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { ca_pem, server: Arc::new(server) })
     }

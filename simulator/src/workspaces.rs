@@ -78,6 +78,12 @@ impl WorkSpaces {
         self.server.url()
     }
 
+    /// What serves it, to be asked about connections.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
     /// Every further call for this image is answered so.
     pub fn set(&self, image_id: &str, answer: impl Into<Answer>) {
         self.script(image_id, [answer.into()]);

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use aws_sdk_sns::{
     Client,
+    config::{Builder, retry::RetryConfig},
     operation::publish_batch::PublishBatchError,
     types::{MessageAttributeValue, PublishBatchRequestEntry},
 };
@@ -11,6 +12,7 @@ use aws_sdk_sns::{
 use super::Message;
 use crate::{
     config::Topic,
+    connection::{Ping, opened},
     error::{CallError, Service},
     in_time::NoteAnswers,
     sdk_error::call_error,
@@ -34,6 +36,16 @@ impl Sns {
     #[must_use]
     pub fn new(client: Client, topic: Topic) -> Self {
         Self { client, topic }
+    }
+
+    /// Opens a connection, and publishes nothing.
+    ///
+    /// # Errors
+    /// Where nothing was reached.
+    pub async fn connect(&self) -> Result<(), CallError> {
+        let call = self.client.publish_batch().topic_arn(&self.topic.arn).customize();
+        let once = Builder::new().retry_config(RetryConfig::disabled());
+        opened(Service::Sns, call.interceptor(Ping).config_override(once).send().await)
     }
 
     fn entry(&self, index: usize, message: &Message) -> Result<PublishBatchRequestEntry, CallError> {

@@ -41,6 +41,7 @@ async fn what_is_missing_or_malformed_is_named() {
         ("CONCURRENCY", &["0", "65", "many", "-1", "8.0"]),
         ("STALL_AFTER_SECONDS", &["-1", "1h"]),
         ("MAX_RESPONSE_BYTES", &["16383", "6000001"]),
+        ("CONNECT_IN_INIT", &["0", "yes", "True"]),
     ] {
         for value in values {
             let message = refusal(Stage::new().await.set(name, value)).await;

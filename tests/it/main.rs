@@ -5,6 +5,7 @@ mod support;
 
 mod announcements;
 mod configuration;
+mod connections;
 mod crashes;
 mod descriptions;
 mod errors;

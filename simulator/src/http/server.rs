@@ -1,8 +1,20 @@
 //! The server: accepts, reads, asks its handler, answers or fails.
 
-use std::{error::Error, fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use ::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
+use ::http::{
+    Method,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING},
+};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::{Response, body::Incoming, server::conn::http1, service::service_fn};
@@ -16,7 +28,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{Reply, Request, body::ReplyBody};
-use crate::{fault::Fault, tls::Tls};
+use crate::{fault::Fault, lock::lock, tls::Tls};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -25,11 +37,20 @@ type BoxError = Box<dyn Error + Send + Sync>;
 pub struct Server {
     addr: SocketAddr,
     url: String,
+    seen: Arc<Seen>,
     accepting: JoinHandle<()>,
 }
 
+/// What a server's handler does not see.
+#[derive(Debug, Default)]
+struct Seen {
+    connections: AtomicUsize,
+    pings: Mutex<Vec<Request>>,
+}
+
 impl Server {
-    /// Serves `handler` on a free port. A handler is dropped where it stands when its caller goes away.
+    /// Serves `handler` on a free port. A handler is dropped where it stands when its caller goes away. `GET /ping` it
+    /// does not see: as AWS's endpoints do, the server answers that itself.
     ///
     /// # Errors
     /// When no port can be bound.
@@ -44,8 +65,21 @@ impl Server {
             Some(_) => format!("https://localhost:{}", addr.port()),
             None => format!("http://{addr}"),
         };
-        let accepting = tokio::spawn(accept(listener, Arc::new(handler), tls.map(Tls::acceptor)));
-        Ok(Self { addr, url, accepting })
+        let seen = Arc::<Seen>::default();
+        let accepting = tokio::spawn(accept(listener, Arc::new(handler), tls.map(Tls::acceptor), Arc::clone(&seen)));
+        Ok(Self { addr, url, seen, accepting })
+    }
+
+    /// How many connections were accepted so far; over TLS, those whose handshake worked out.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::Relaxed)
+    }
+
+    /// Every `GET /ping` so far.
+    #[must_use]
+    pub fn pings(&self) -> Vec<Request> {
+        lock(&self.seen.pings).clone()
     }
 
     /// Where it listens.
@@ -67,7 +101,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept<H, F>(listener: TcpListener, handler: Arc<H>, tls: Option<TlsAcceptor>)
+async fn accept<H, F>(listener: TcpListener, handler: Arc<H>, tls: Option<TlsAcceptor>, seen: Arc<Seen>)
 where
     H: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
@@ -77,7 +111,7 @@ where
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => {
-                    connections.spawn(connection(socket, Arc::clone(&handler), tls.clone()));
+                    connections.spawn(connection(socket, Arc::clone(&handler), tls.clone(), Arc::clone(&seen)));
                 }
                 // Out of file descriptors, most likely; others may close some.
                 Err(_) => sleep(Duration::from_millis(10)).await,
@@ -87,7 +121,7 @@ where
     }
 }
 
-async fn connection<H, F>(socket: TcpStream, handler: Arc<H>, tls: Option<TlsAcceptor>)
+async fn connection<H, F>(socket: TcpStream, handler: Arc<H>, tls: Option<TlsAcceptor>, seen: Arc<Seen>)
 where
     H: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
@@ -95,24 +129,25 @@ where
     // Only speed is lost without it.
     let _ = socket.set_nodelay(true);
     match tls {
-        None => serve(socket, handler, |socket| socket).await,
+        None => serve(socket, handler, seen, |socket| socket).await,
         // A caller that does not trust the certificate ends the handshake; that is its answer.
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(socket).await {
-                serve(stream, handler, |stream| stream.into_inner().0).await;
+                serve(stream, handler, seen, |stream| stream.into_inner().0).await;
             }
         }
     }
 }
 
 /// Serves one connection to its end; `socket` finds the TCP stream in `S` again, for a reset.
-async fn serve<S, H, F>(stream: S, handler: Arc<H>, socket: impl FnOnce(S) -> TcpStream)
+async fn serve<S, H, F>(stream: S, handler: Arc<H>, seen: Arc<Seen>, socket: impl FnOnce(S) -> TcpStream)
 where
     S: AsyncRead + AsyncWrite + Unpin,
     H: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
-    let service = service_fn(|incoming| exchange(Arc::clone(&handler), incoming));
+    seen.connections.fetch_add(1, Ordering::Relaxed);
+    let service = service_fn(|incoming| exchange(Arc::clone(&handler), Arc::clone(&seen), incoming));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let Err(error) = (&mut connection).await else { return };
     if error.source().is_some_and(<dyn Error>::is::<Reset>) {
@@ -121,7 +156,11 @@ where
     }
 }
 
-async fn exchange<H, F>(handler: Arc<H>, incoming: hyper::Request<Incoming>) -> Result<Response<ReplyBody>, BoxError>
+async fn exchange<H, F>(
+    handler: Arc<H>,
+    seen: Arc<Seen>,
+    incoming: hyper::Request<Incoming>,
+) -> Result<Response<ReplyBody>, BoxError>
 where
     H: Fn(Request) -> F + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
@@ -133,6 +172,10 @@ where
         headers: parts.headers,
         body: body.collect().await?.to_bytes(),
     };
+    if request.method == Method::GET && request.path == "/ping" {
+        lock(&seen.pings).push(request);
+        return plain(200, "healthy");
+    }
     let reply = handler(request).await.when_due().await;
     match reply {
         Reply::Http { status, headers, body } => {

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::*;
-use crate::testing::{TestResult, post};
+use crate::testing::{TestResult, post, send};
 
 async fn always(reply: Reply) -> io::Result<Server> {
     Server::start(
@@ -155,5 +155,17 @@ async fn stops_when_dropped() -> TestResult {
     drop(server);
     assert!(matches!(timeout(Duration::from_secs(5), open.read(&mut [0; 1])).await?, Ok(0) | Err(_)));
     assert!(TcpStream::connect(addr).await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn answers_pings_itself_and_counts_connections() -> TestResult {
+    let server = always(Reply::json(400, &serde_json::json!({}))).await?;
+    let ping = format!("{}/ping", server.url());
+    assert_eq!(send(Method::GET, &ping, &[("x-a", "b")], "").await?.body, "healthy");
+    assert_eq!(send(Method::POST, &ping, &[], "").await?.status, 400, "a ping is a GET");
+    assert_eq!(server.pings().len(), 1);
+    assert_eq!(server.pings()[0].headers["x-a"], "b");
+    assert_eq!(server.connections(), 2);
     Ok(())
 }
