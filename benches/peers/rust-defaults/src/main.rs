@@ -1,0 +1,162 @@
+//! The function's main job as it is commonly written in Rust: described, compared, published.
+
+use std::env;
+
+use aws_config::BehaviorVersion;
+use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use aws_sdk_workspaces::operation::describe_custom_workspace_image_import::DescribeCustomWorkspaceImageImportOutput as Description;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// How many messages one `PublishBatch` call takes.
+const BATCH: usize = 10;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Event {
+    imports: Vec<Import>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Import {
+    image_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    #[serde(default)]
+    sequence: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Response {
+    status: &'static str,
+    imports: Vec<Import>,
+}
+
+/// A described state that is not the record's, and the message about it.
+struct Transition {
+    /// The import's place in the event.
+    place: usize,
+    to: String,
+    subject: String,
+    message: Value,
+}
+
+struct Function {
+    workspaces: aws_sdk_workspaces::Client,
+    sns: aws_sdk_sns::Client,
+    topic_arn: String,
+    concurrency: usize,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    let function = Function {
+        workspaces: aws_sdk_workspaces::Client::new(&config),
+        sns: aws_sdk_sns::Client::new(&config),
+        topic_arn: env::var("TOPIC_ARN")?,
+        concurrency: env::var("CONCURRENCY").map_or(Ok(8), |concurrency| concurrency.parse())?,
+    };
+    run(service_fn(|event: LambdaEvent<Event>| function.check(event.payload.imports))).await
+}
+
+impl Function {
+    async fn check(&self, mut imports: Vec<Import>) -> Result<Response, Error> {
+        let transitions: Vec<Transition> = stream::iter(imports.iter().enumerate())
+            .map(|(place, import)| self.transition(place, import))
+            .buffered(self.concurrency)
+            .filter_map(async |transition| transition)
+            .collect()
+            .await;
+
+        let announced: Vec<Vec<&Transition>> = stream::iter(transitions.chunks(BATCH))
+            .map(|batch| self.publish(batch))
+            .buffered(self.concurrency)
+            .try_collect()
+            .await?;
+        for transition in announced.into_iter().flatten() {
+            let import = &mut imports[transition.place];
+            import.state = Some(transition.to.clone());
+            import.sequence += 1;
+        }
+
+        let is = |state: &str| move |import: &Import| import.state.as_deref() == Some(state);
+        let (completed, failed) = (is("COMPLETED"), is("ERROR"));
+        let status = if !imports.iter().all(|import| completed(import) || failed(import)) {
+            "PENDING"
+        } else if imports.iter().any(failed) {
+            "FAILED"
+        } else {
+            "COMPLETED"
+        };
+        tracing::info!(imports = imports.len(), transitions = transitions.len(), status, "checked");
+        Ok(Response { status, imports })
+    }
+
+    /// What the import's description says that its record does not. A failed check is logged, and the next one makes up for it.
+    async fn transition(&self, place: usize, import: &Import) -> Option<Transition> {
+        if import.state.as_deref() == Some("COMPLETED") {
+            return None;
+        }
+        let call = self.workspaces.describe_custom_workspace_image_import().image_id(&import.image_id);
+        let description =
+            call.send().await.inspect_err(|error| tracing::error!(import.image_id, ?error, "not described")).ok()?;
+        let to = description.state()?.as_str();
+        if import.state.as_deref() == Some(to) {
+            return None;
+        }
+        Some(Transition {
+            place,
+            to: to.to_owned(),
+            subject: format!("Image import {}: {to}", import.image_id),
+            message: message(import, to, &description),
+        })
+    }
+
+    /// Publishes at most ten transitions and returns those that SNS took.
+    async fn publish<'a>(&self, transitions: &'a [Transition]) -> Result<Vec<&'a Transition>, Error> {
+        let entries = transitions.iter().enumerate().map(entry).collect::<Result<Vec<_>, Error>>()?;
+        let call = self.sns.publish_batch().topic_arn(&self.topic_arn).set_publish_batch_request_entries(Some(entries));
+        let answer = call.send().await?;
+        for failed in answer.failed() {
+            tracing::error!(?failed, "not published");
+        }
+        let taken = answer.successful().iter().filter_map(|entry| entry.id()?.parse::<usize>().ok());
+        Ok(taken.filter_map(|index| transitions.get(index)).collect())
+    }
+}
+
+fn message(import: &Import, to: &str, description: &Description) -> Value {
+    let errors: Vec<Value> = description
+        .error_details()
+        .iter()
+        .map(|error| {
+            json!({"ErrorCode": error.error_code().map(|code| code.as_str()), "ErrorMessage": error.error_message()})
+        })
+        .collect();
+    json!({
+        "ImageId": import.image_id,
+        "Sequence": import.sequence + 1,
+        "From": import.state,
+        "To": to,
+        "StateMessage": description.state_message(),
+        "ProgressPercentage": description.progress_percentage(),
+        "ErrorDetails": errors,
+    })
+}
+
+/// One message of a batch; its id is its index.
+fn entry((index, transition): (usize, &Transition)) -> Result<PublishBatchRequestEntry, Error> {
+    let to = MessageAttributeValue::builder().data_type("String").string_value(&transition.to).build()?;
+    Ok(PublishBatchRequestEntry::builder()
+        .id(index.to_string())
+        .subject(&transition.subject)
+        .message(transition.message.to_string())
+        .message_attributes("To", to)
+        .build()?)
+}
