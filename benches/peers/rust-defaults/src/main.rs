@@ -69,14 +69,14 @@ impl Function {
     async fn check(&self, mut imports: Vec<Import>) -> Result<Response, Error> {
         let transitions: Vec<Transition> = stream::iter(imports.iter().enumerate())
             .map(|(place, import)| self.transition(place, import))
-            .buffered(self.concurrency)
+            .buffer_unordered(self.concurrency)
             .filter_map(async |transition| transition)
             .collect()
             .await;
 
         let announced: Vec<Vec<&Transition>> = stream::iter(transitions.chunks(BATCH))
             .map(|batch| self.publish(batch))
-            .buffered(self.concurrency)
+            .buffer_unordered(self.concurrency)
             .try_collect()
             .await?;
         for transition in announced.into_iter().flatten() {
@@ -85,15 +85,7 @@ impl Function {
             import.sequence += 1;
         }
 
-        let is = |state: &str| move |import: &Import| import.state.as_deref() == Some(state);
-        let (completed, failed) = (is("COMPLETED"), is("ERROR"));
-        let status = if !imports.iter().all(|import| completed(import) || failed(import)) {
-            "PENDING"
-        } else if imports.iter().any(failed) {
-            "FAILED"
-        } else {
-            "COMPLETED"
-        };
+        let status = overall_status(&imports);
         tracing::info!(imports = imports.len(), transitions = transitions.len(), status, "checked");
         Ok(Response { status, imports })
     }
@@ -135,9 +127,7 @@ fn message(import: &Import, to: &str, description: &Description) -> Value {
     let errors: Vec<Value> = description
         .error_details()
         .iter()
-        .map(|error| {
-            json!({"ErrorCode": error.error_code().map(|code| code.as_str()), "ErrorMessage": error.error_message()})
-        })
+        .map(|error| json!({"ErrorCode": error.error_code(), "ErrorMessage": error.error_message()}))
         .collect();
     json!({
         "ImageId": import.image_id,
@@ -159,4 +149,15 @@ fn entry((index, transition): (usize, &Transition)) -> Result<PublishBatchReques
         .message(transition.message.to_string())
         .message_attributes("To", to)
         .build()?)
+}
+
+fn overall_status(imports: &[Import]) -> &'static str {
+    let states: Vec<Option<&str>> = imports.iter().map(|import| import.state.as_deref()).collect();
+    if !states.iter().all(|state| matches!(state, Some("COMPLETED" | "ERROR"))) {
+        "PENDING"
+    } else if states.contains(&Some("ERROR")) {
+        "FAILED"
+    } else {
+        "COMPLETED"
+    }
 }
