@@ -40,6 +40,9 @@ pub struct Schedule {
 impl Schedule {
     /// The least time between the answer and the deadline.
     const MARGIN: Duration = Duration::from_millis(500);
+    /// For making and sending the response, at most: where the last write is waited for to its end, that must not eat
+    /// into the margin.
+    const TO_ANSWER: Duration = Duration::from_millis(100);
     /// More than this is never needed to announce and to write.
     const MOST_KEPT_BACK: Duration = Duration::from_secs(15);
 
@@ -47,6 +50,7 @@ impl Schedule {
     #[must_use]
     pub fn lay_out(left: Duration) -> Option<Self> {
         let usable = left.checked_sub(Self::MARGIN.max(left / 20)).filter(|usable| !usable.is_zero())?;
+        let usable = usable.saturating_sub(Self::TO_ANSWER.min(usable / 10));
         let kept_back = (usable / 3).min(Self::MOST_KEPT_BACK);
         let settle_until = Instant::now() + usable;
         Some(Self {
@@ -77,7 +81,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_margin_and_what_is_kept_back() {
-        for (left, usable) in [(3_000, 2_500), (10_000, 9_500), (20_000, 19_000), (900_000, 855_000)] {
+        for (left, usable) in [(600, 90), (3_000, 2_400), (10_000, 9_400), (20_000, 18_900), (900_000, 854_900)] {
             let start = Instant::now();
             let schedule = Schedule::lay_out(Duration::from_millis(left)).expect("time");
             assert_eq!(schedule.settle_until - start, Duration::from_millis(usable));
@@ -92,11 +96,15 @@ mod tests {
     async fn a_deadline_is_told_in_milliseconds_since_1970() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_780_001);
         let schedule = Schedule::until(1_767_780_004_000, now).expect("time");
-        assert_eq!(schedule.settle_until - Instant::now(), Duration::from_millis(2_500));
+        assert_eq!(schedule.settle_until - Instant::now(), Duration::from_millis(2_400));
         assert!(Schedule::until(1_767_780_000_000, now).is_none(), "past");
         assert!(Schedule::until(u64::MAX, now).is_some());
         assert!(Schedule::until(0, now).is_none());
         let watched = Schedule::until(600_000, now).expect("time");
-        assert_eq!(watched.settle_until - Instant::now(), Duration::from_secs(570), "as `cargo lambda watch` tells it");
+        assert_eq!(
+            watched.settle_until - Instant::now(),
+            Duration::from_millis(569_900),
+            "as `cargo lambda watch` tells it"
+        );
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     fault::Fault,
     http::{Reply, Request, Server},
     lock::lock,
+    tls::Tls,
 };
 
 /// What becomes of one request.
@@ -32,6 +33,8 @@ pub enum Act {
     ForwardThen(Fault),
     /// The endpoint answers, later.
     Delay(Duration),
+    /// The endpoint answers; these headers, names and values, take the place of its own.
+    ForwardWith(Vec<(String, String)>),
 }
 
 type Hook = Arc<dyn Fn(&str, &Request) -> Act + Send + Sync>;
@@ -50,6 +53,18 @@ impl Proxy {
     /// # Errors
     /// When no port can be bound.
     pub async fn start(upstream: &str) -> io::Result<Self> {
+        Self::serve(upstream, None).await
+    }
+
+    /// Starts over TLS in front of `upstream`, which is an `http://` origin all the same.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_tls(upstream: &str, tls: &Tls) -> io::Result<Self> {
+        Self::serve(upstream, Some(tls)).await
+    }
+
+    async fn serve(upstream: &str, tls: Option<&Tls>) -> io::Result<Self> {
         let state = Arc::new(State {
             upstream: upstream.trim_end_matches('/').to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
@@ -60,7 +75,7 @@ impl Proxy {
             let state = Arc::clone(&state);
             move |request| Arc::clone(&state).answer(request)
         };
-        Ok(Self { server: Arc::new(Server::start(handler, None).await?), state })
+        Ok(Self { server: Arc::new(Server::start(handler, tls).await?), state })
     }
 
     /// The endpoint, for an `AWS_ENDPOINT_URL_*`.
@@ -127,6 +142,7 @@ impl State {
                 sleep(delay).await;
                 self.forward(request).await
             }
+            Act::ForwardWith(headers) => replace(self.forward(request).await, headers),
         }
     }
 
@@ -153,6 +169,15 @@ impl State {
             .collect();
         Ok(Reply::Http { status: parts.status.as_u16(), headers, body: body.collect().await?.to_bytes() })
     }
+}
+
+/// The reply with these headers in the place of its own of the same names.
+fn replace(mut reply: Reply, new: Vec<(String, String)>) -> Reply {
+    if let Reply::Http { headers, .. } = &mut reply {
+        headers.retain(|(name, _)| !new.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
+        headers.extend(new);
+    }
+    reply
 }
 
 impl fmt::Debug for State {
@@ -195,6 +220,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn speaks_tls_before_an_endpoint_that_does_not() -> TestResult {
+        let (upstream, _) = echo().await?;
+        let proxy = Proxy::start_tls(&upstream.url(), &Tls::new()?).await?;
+        assert!(proxy.url().starts_with("https://localhost:"), "{}", proxy.url());
+        let plain = proxy.url().replace("https", "http");
+        assert!(post(&plain, &[], "").await.is_err(), "nothing but TLS");
+        assert!(proxy.requests().is_empty());
+        Ok(())
+    }
+
+    #[tokio::test]
     async fn acts_as_the_hook_says() -> TestResult {
         let (upstream, proxy) = echo().await?;
         let front = Proxy::start(&proxy.url()).await?;
@@ -203,6 +239,7 @@ mod tests {
             "A" => Act::Reply(Reply::aws_error(400, "Nope", "")),
             "B" => Act::ForwardThen(Fault::Reset),
             "C" => Act::Delay(delay),
+            "E" => Act::ForwardWith(vec![("X-Op".into(), "proxy".into()), ("x-new".into(), "new".into())]),
             _ => Act::Forward,
         });
         let call = async |operation: &str| {
@@ -214,7 +251,10 @@ mod tests {
         let begun = Instant::now();
         assert_eq!(call("C").await?.status, 201);
         assert!(begun.elapsed() >= delay);
-        assert_eq!(call("D").await?.status, 201);
+        assert_eq!(call("D").await?.headers["x-op"], "echo");
+        let replaced = call("E").await?;
+        assert_eq!(replaced.headers.get_all("x-op").iter().collect::<Vec<_>>(), ["proxy"]);
+        assert_eq!((replaced.status, &replaced.headers["x-new"]), (201, &"new".parse()?));
         assert_eq!([proxy.count("A"), proxy.count("B"), proxy.count("C"), proxy.count("D")], [0, 1, 1, 1]);
 
         front.clear();

@@ -10,6 +10,7 @@ mod crashes;
 mod descriptions;
 mod errors;
 mod events;
+mod faults;
 mod ledger;
 mod logs;
 mod properties;

@@ -133,6 +133,7 @@ fn unique(what: &str) -> String {
 }
 
 /// A ledger.
+#[derive(Clone)]
 pub(crate) struct Table {
     pub(crate) client: aws_sdk_dynamodb::Client,
     pub(crate) name: String,
