@@ -103,6 +103,13 @@ soak: setup ## 100,000 seeds of the simulation, 500 killed invocations, and deli
 	@KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
 	@tools/timed 'mutations' .venv/bin/python tools/mutations.py
 
+# The benchmark's own numbers are worth something on an idle machine only.
+.PHONY: bench
+bench: setup build ## cold starts and large events, measured beside Python, Node, Rust with the defaults and the floor (about 15 minutes built)
+	@benches/peers/build.sh
+	@tools/timed 'benchmark, built' cargo build --release --locked --package benches
+	@tools/timed 'benchmark' target/release/benches
+
 .PHONY: audit
 audit: $(CARGO_DENY) ## licences, bans and sources of the dependencies (cargo-deny, built once; takes minutes)
 	@tools/timed 'audit' $(CARGO_DENY) --locked check licenses bans sources

@@ -214,6 +214,7 @@ ENVIRONMENT = {
     "CONCURRENCY": "Concurrency",
     "STALL_AFTER_SECONDS": "StallAfterSeconds",
     "MAX_RESPONSE_BYTES": "MaxResponseBytes",
+    "CONNECT_IN_INIT": "ConnectInInit",
 }
 
 # Properties that would give a resource a name of the template's own, which a second stack could not have.
@@ -323,6 +324,13 @@ def grant_faults(resources):
             yield f"{name}: does not grant {missing}"
         for more in granted - expected:
             yield f"{name}: grants {more}, which GRANTS does not list"
+
+
+def explanation_faults(text, root):
+    """SECURITY.md says of every statement what it is for."""
+    explained = set(re.findall(r"`(\w+)`", (root / "SECURITY.md").read_text()))
+    for sid in sorted(set(re.findall(r"Sid: (\w+)", text)) - explained):
+        yield f"SECURITY.md: does not say what {sid} is for"
 
 
 def at(node, path):
@@ -457,6 +465,7 @@ def faults(text, config, metrics, root=ROOT, template=None):
     resources = template["Resources"]
     return [
         *grant_faults(resources),
+        *explanation_faults(text, root),
         *held_faults(resources),
         *alarm_faults(resources, metrics),
         *dashboard_faults(resources, metrics),
