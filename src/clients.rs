@@ -1,19 +1,25 @@
 //! The SDK's clients: one HTTP client, and so one TLS set-up, behind all three.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
-use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    AppName, BehaviorVersion, Region, SdkConfig,
+    ecs::EcsCredentialsProvider,
+    environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
+    identity::IdentityCache,
+    meta::{credentials::CredentialsProviderChain, region::ProvideRegion as _},
+    provider_config::ProviderConfig,
+    retry::RetryConfig,
+    timeout::TimeoutConfig,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::{
     Builder,
-    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+    tls::{Provider, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_types::{base64, retry::RetrySpec};
+use aws_smithy_types::retry::RetrySpec;
 use futures_util::{FutureExt, future::join_all};
-use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
 use tokio::time::timeout;
 
 use crate::{
@@ -21,10 +27,9 @@ use crate::{
     config::Config,
     error::{CallError, Error, Service},
     ledger::{Store, Table},
+    trust::Trust,
     workspaces::WorkSpaces,
 };
-
-const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 
 /// How long Init waits for connections. It is billed, and a start without them is only a slower one.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
@@ -43,43 +48,53 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Sets up the clients from the SDK's own environment: region, credentials, `AWS_ENDPOINT_URL…`.
+    /// Sets up the clients from the environment, with `credentials` or else Lambda's, and opens a connection to each
+    /// service, unless that is switched off. One that cannot be opened is opened by the first call, as it would have been
+    /// without.
     ///
     /// # Errors
     /// [`Error::InvalidConfiguration`] where there is no region, or `AWS_CA_BUNDLE` names no certificates.
-    pub async fn new(config: &Config) -> Result<Self, Error> {
-        // Shows in CloudTrail who called.
-        let app_name = AppName::new(env!("CARGO_PKG_NAME")).map_err(|error| Error::Internal(error.to_string()))?;
-        let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http_client()?)
-            .app_name(app_name)
-            .retry_config(retry_config())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(3))
-                    .operation_attempt_timeout(Duration::from_secs(10))
-                    .operation_timeout(Duration::from_secs(40))
-                    .build(),
-            )
-            .load()
-            .await;
-        let region = sdk.region().ok_or_else(|| {
-            Error::InvalidConfiguration("AWS_REGION is missing: set it to the region of the imports".to_owned())
-        })?;
+    pub async fn start(config: &Config, credentials: Option<SharedCredentialsProvider>) -> Result<Self, Error> {
+        if !config.connect_in_init {
+            return Self::new(config, credentials, Trust::System).await;
+        }
+        let mut clients = Self::new(config, credentials.clone(), Trust::Amazon).await?;
+        let mut problems = clients.connect().await;
+        if problems.iter().any(is_of_another_authority) {
+            // Another partition, or a proxy on the way.
+            clients = Self::new(config, credentials, Trust::System).await?;
+            problems = clients.connect().await;
+        }
+        for problem in problems {
+            tracing::warn!(Error = problem.name(), Cause = problem.cause(), "no connection was opened in Init");
+        }
+        Ok(clients)
+    }
+
+    async fn new(config: &Config, credentials: Option<SharedCredentialsProvider>, trust: Trust) -> Result<Self, Error> {
+        let sdk = sdk_config(credentials, http_client(trust)?).await?;
+        let region = sdk.region().map(ToString::to_string).unwrap_or_default();
+        let mut workspaces = aws_sdk_workspaces::config::Builder::from(&sdk);
+        workspaces.set_endpoint_url(endpoint("WORKSPACES"));
+        // A topic is published to in its own region, wherever the imports are.
+        let topic_region = Region::new(config.topic.region.clone());
+        let mut sns = aws_sdk_sns::config::Builder::from(&sdk).region(topic_region);
+        sns.set_endpoint_url(endpoint("SNS"));
+        let ledger = config.ledger_table.as_ref().map_or(Store::Payload, |table| {
+            let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&sdk);
+            dynamodb.set_endpoint_url(endpoint("DYNAMODB"));
+            Store::Table(Table::new(aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), table))
+        });
         Ok(Self {
-            workspaces: WorkSpaces::new(aws_sdk_workspaces::Client::new(&sdk)),
-            topic: Sns::new(sns(&sdk, &config.topic.region), config.topic.clone()),
-            ledger: config
-                .ledger_table
-                .as_ref()
-                .map_or(Store::Payload, |table| Store::Table(Table::new(aws_sdk_dynamodb::Client::new(&sdk), table))),
-            region: region.to_string(),
+            workspaces: WorkSpaces::new(aws_sdk_workspaces::Client::from_conf(workspaces.build())),
+            topic: Sns::new(aws_sdk_sns::Client::from_conf(sns.build()), config.topic.clone()),
+            ledger,
+            region,
         })
     }
 
-    /// Opens a connection to each service. Where that fails or takes more than a second, the first call opens it, as
-    /// it would have without.
-    pub async fn connect(&self) {
+    /// Opens a connection to each service; returns what stood in the way.
+    async fn connect(&self) -> Vec<CallError> {
         let ledger = async {
             match &self.ledger {
                 Store::Payload => Ok(()),
@@ -92,14 +107,46 @@ impl Clients {
             (Service::DynamoDb, ledger.boxed()),
         ];
         let connecting = services.map(|(service, connecting)| async move {
-            let connected = timeout(CONNECT_WITHIN, connecting).await;
             let late = |_| Err(CallError::timeout(service, format!("no connection within {CONNECT_WITHIN:?}")));
-            if let Err(error) = connected.unwrap_or_else(late) {
-                tracing::warn!(Error = error.name(), Cause = error.cause(), "no connection was opened in Init");
-            }
+            timeout(CONNECT_WITHIN, connecting).await.unwrap_or_else(late)
         });
-        join_all(connecting).await;
+        join_all(connecting).await.into_iter().filter_map(Result::err).collect()
     }
+}
+
+/// By the words of rustls, which the SDK passes on as text only.
+fn is_of_another_authority(error: &CallError) -> bool {
+    error.cause.contains("UnknownIssuer")
+}
+
+/// What Lambda has in the environment. The SDK's own way also looks for profiles, web identities and instance metadata,
+/// none of which there are: a tenth of the binary, all of it resident.
+async fn sdk_config(
+    credentials: Option<SharedCredentialsProvider>,
+    http_client: SharedHttpClient,
+) -> Result<SdkConfig, Error> {
+    let region = EnvironmentVariableRegionProvider::new().region().await.ok_or_else(|| {
+        Error::InvalidConfiguration("AWS_REGION is missing: set it to the region of the imports".to_owned())
+    })?;
+    // Shows in CloudTrail who called.
+    let app_name = AppName::new(env!("CARGO_PKG_NAME")).map_err(|error| Error::Internal(error.to_string()))?;
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(40))
+        .build();
+    let credentials = credentials.unwrap_or_else(|| lambda_credentials(&http_client));
+    let mut sdk = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(region)
+        .credentials_provider(credentials)
+        .identity_cache(IdentityCache::lazy().build())
+        .http_client(http_client)
+        .app_name(app_name)
+        .retry_config(retry_config())
+        .timeout_config(timeouts);
+    sdk.set_use_fips(flag("AWS_USE_FIPS_ENDPOINT")).set_use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT"));
+    Ok(sdk.build())
 }
 
 /// Adaptive, by the newer of the SDK's two rules: the older one charges ten sends for a retry after a throttled
@@ -108,36 +155,26 @@ fn retry_config() -> RetryConfig {
     RetryConfig::adaptive().with_retry_spec(RetrySpec::v2_1()).with_initial_backoff(Duration::from_millis(200))
 }
 
-/// A topic is published to in its own region, wherever the imports are.
-fn sns(sdk: &SdkConfig, region: &str) -> aws_sdk_sns::Client {
-    let config = aws_sdk_sns::config::Builder::from(sdk).region(Region::new(region.to_owned())).build();
-    aws_sdk_sns::Client::from_conf(config)
+/// The role's: in the environment, or from the endpoint that the environment names.
+fn lambda_credentials(http_client: &SharedHttpClient) -> SharedCredentialsProvider {
+    let provider = ProviderConfig::empty().with_http_client(http_client.clone());
+    let container = EcsCredentialsProvider::builder().configure(&provider).build();
+    let environment = EnvironmentVariableCredentialsProvider::new();
+    let chain = CredentialsProviderChain::first_try("Environment", environment).or_else("Container", container);
+    SharedCredentialsProvider::new(chain)
 }
 
-/// rustls over ring. The SDK for Rust does not read `AWS_CA_BUNDLE`, and its connector panics over a certificate that
-/// it cannot use: both are seen to here. `SSL_CERT_FILE` works by itself, through the native roots.
-fn http_client() -> Result<SharedHttpClient, Error> {
-    let mut tls = TlsContext::builder();
-    if let Some(path) = std::env::var_os(AWS_CA_BUNDLE).filter(|path| !path.is_empty()) {
-        let usable = std::fs::read(path)
-            .map_err(|error| format!("cannot be read: {error}"))
-            .and_then(|bundle| usable_certificates(&bundle));
-        let pem = usable.map_err(|problem| Error::InvalidConfiguration(format!("{AWS_CA_BUNDLE} {problem}")))?;
-        tls = tls.with_trust_store(TrustStore::empty().with_pem_certificate(pem));
-    }
-    let tls = tls.build().map_err(|error| Error::InvalidConfiguration(error.to_string()))?;
-    Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https())
+/// Where the environment says that a service is: the SDK's own `AWS_ENDPOINT_URL_…`, else `AWS_ENDPOINT_URL`.
+fn endpoint(service: &str) -> Option<String> {
+    let named = |name: &str| env::var(name).ok().filter(|url| !url.is_empty());
+    named(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| named("AWS_ENDPOINT_URL"))
 }
 
-/// The certificates of a bundle that can be a root of trust, as PEM again. One that cannot be, as old bundles have
-/// some, must not cost all the others.
-fn usable_certificates(bundle: &[u8]) -> Result<String, String> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bundle).collect();
-    let certificates = certificates.map_err(|error| format!("is not PEM: {error}"))?;
-    let is_usable = |der: &CertificateDer<'_>| RootCertStore::empty().add(der.clone()).is_ok();
-    let pem = |der: CertificateDer<'_>| {
-        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", base64::encode(der))
-    };
-    let usable: String = certificates.into_iter().filter(is_usable).map(pem).collect();
-    if usable.is_empty() { Err("has no certificate that can be used".to_owned()) } else { Ok(usable) }
+fn flag(name: &str) -> Option<bool> {
+    env::var(name).ok()?.to_ascii_lowercase().parse().ok()
+}
+
+fn http_client(trust: Trust) -> Result<SharedHttpClient, Error> {
+    let tls = Provider::Rustls(CryptoMode::Ring);
+    Ok(Builder::new().tls_provider(tls).tls_context(trust.context()?).build_https())
 }

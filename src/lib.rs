@@ -33,6 +33,7 @@ pub mod response;
 pub mod schema;
 mod sdk_error;
 pub mod tracker;
+mod trust;
 pub mod workspaces;
 
 use lambda_runtime::{LambdaEvent, service_fn};

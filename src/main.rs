@@ -17,9 +17,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 async fn set_up() -> Result<(Config, Clients), Error> {
     let config = Config::from_env()?;
-    let clients = Clients::new(&config).await?;
-    if config.connect_in_init {
-        clients.connect().await;
-    }
+    let clients = Clients::start(&config, None).await?;
     Ok((config, clients))
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::services::LEDGER_TABLE;
 
-/// The file that `cargo lambda build --release` made.
+/// The file that `cargo lambda build --release` made; the environment's `BOOTSTRAP` can name another.
 const BOOTSTRAP: &str = "target/lambda/bootstrap/bootstrap";
 const PEERS: &str = "benches/peers/peers.json";
 
@@ -38,7 +38,8 @@ pub(crate) struct Contender {
 
 /// This function, its variants, and every peer that was built.
 pub(crate) fn all() -> Result<Vec<Contender>> {
-    ensure!(fs::exists(BOOTSTRAP)?, "{BOOTSTRAP} is missing: `make build` makes it");
+    let bootstrap = bootstrap();
+    ensure!(fs::exists(&bootstrap)?, "{bootstrap} is missing: `make build` makes it");
     let mut contenders = vec![
         ours(OURS, &[]),
         ours(OURS_LATE, &[("CONNECT_IN_INIT", "false")]),
@@ -55,14 +56,18 @@ pub(crate) fn all() -> Result<Vec<Contender>> {
     Ok(contenders)
 }
 
+fn bootstrap() -> String {
+    std::env::var("BOOTSTRAP").unwrap_or_else(|_| BOOTSTRAP.to_owned())
+}
+
 /// This function with further environment.
 pub(crate) fn ours(name: &str, variables: &[(&str, &str)]) -> Contender {
     Contender {
         id: String::new(),
         name: name.to_owned(),
-        command: vec![BOOTSTRAP.to_owned()],
+        command: vec![bootstrap()],
         env: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        zip: vec![BOOTSTRAP.into()],
+        zip: vec![bootstrap().into()],
     }
 }
 

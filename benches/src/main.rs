@@ -36,12 +36,19 @@ struct Options {
     /// Leave out invocations with many imports
     #[arg(long)]
     no_many: bool,
+    /// Only start the services and print the environment that leads to them, for a profiler's run
+    #[arg(long)]
+    serve: bool,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
     let options = Options::parse();
     let services = Services::start().await?;
+    if options.serve {
+        println!("{}", serde_json::to_string(&services.variables().into_iter().collect::<BTreeMap<_, _>>())?);
+        std::future::pending::<()>().await;
+    }
     let mut contenders = contender::all()?;
     if let Some(only) = &options.only {
         contenders.retain(|contender| contender.name.contains(only.as_str()));

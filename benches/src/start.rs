@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long an invocation may take: Python at a fourteenth of a CPU has a lot to do.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A shell that joins the control group and waits for a word, before it becomes the contender: so that neither counts.
 const LAUNCHER: &str = r#"echo $$ > "$0"; echo ready; read -r go; exec "$@""#;

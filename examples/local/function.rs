@@ -1,5 +1,10 @@
 //! This program as the function: the same calls as the bootstrap's (`src/main.rs`).
 
+use aws_config::BehaviorVersion;
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
 use workspaces_image_import::{
     clients::Clients, clock::SystemClock, config::Config, error::Error, function::note_panics, logging, refuse,
 };
@@ -16,6 +21,9 @@ pub(crate) async fn run() -> Result<(), lambda_runtime::Error> {
 
 async fn set_up() -> Result<(Config, Clients), Error> {
     let config = Config::from_env()?;
-    let clients = Clients::new(&config).await?;
+    // Whatever its caller has: a profile, single sign-on.
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let sdk = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+    let clients = Clients::start(&config, sdk.credentials_provider()).await?;
     Ok((config, clients))
 }

@@ -68,6 +68,8 @@ impl Source {
     async fn serve(&self, stage: Stage) -> Rig {
         let stage = stage.unset("AWS_ACCESS_KEY_ID").unset("AWS_SECRET_ACCESS_KEY").unset("AWS_SESSION_TOKEN");
         let url = format!("{}/credentials", self.server.url());
+        // The keys of the invocations are counted; opening connections would take some before.
+        let stage = stage.set("CONNECT_IN_INIT", "false");
         let rig = stage.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url).start().await;
         rig.ready().await;
         rig
