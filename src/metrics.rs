@@ -1,12 +1,17 @@
 //! Metrics, as lines of the log: CloudWatch takes them from there (embedded metric format), without a call.
 
-use std::sync::OnceLock;
+use std::{
+    io::{self, Write},
+    sync::OnceLock,
+};
 
-use metrics::{Unit, counter, describe_histogram, histogram};
+use metrics::counter;
 use metrics_cloudwatch_embedded::{Builder, Collector};
+use serde_json::json;
 
 use crate::{
-    import::Outcome,
+    clock::{Clock as _, SystemClock},
+    import::{Outcome, Timestamp},
     tracker::{Checked, Progressed},
 };
 
@@ -34,19 +39,28 @@ pub(crate) fn emit(checked: &Checked) {
     ] {
         counter!(name).increment(count as u64);
     }
-    // A histogram, because a gauge would be written out again with every flush, long after the import has settled.
-    for Progressed { image_id, percentage } in &checked.progressed {
-        histogram!("Progress", "ImageId" => image_id.clone()).record(f64::from(*percentage));
-    }
-    if let Err(error) = collector.flush(std::io::stdout()) {
+    let mut log = io::stdout().lock();
+    if let Err(error) = collector.flush(&mut log).and_then(|()| write_progress(&checked.progressed, log)) {
         tracing::warn!(Error = %error, "metrics could not be written");
     }
+}
+
+/// Writes a line for each import. The library would keep 4 KB for every set of dimensions that it has ever seen, and
+/// go through all of them with each flush: too much where that is an image, of which ever new ones come.
+fn write_progress(progressed: &[Progressed], mut log: impl Write) -> io::Result<()> {
+    let now = Timestamp::from(SystemClock.now()).millis();
+    let metric = json!({"Name": "Progress", "Unit": "Percent"});
+    let about = json!([{"Namespace": NAMESPACE, "Dimensions": [["ImageId"]], "Metrics": [metric]}]);
+    for Progressed { image_id, percentage } in progressed {
+        let aws = json!({"Timestamp": now, "CloudWatchMetrics": about});
+        writeln!(log, "{}", json!({"_aws": aws, "ImageId": image_id, "Progress": percentage}))?;
+    }
+    Ok(())
 }
 
 static COLLECTOR: OnceLock<Option<&'static Collector>> = OnceLock::new();
 
 fn start() -> Option<&'static Collector> {
     let collector = Builder::new().cloudwatch_namespace(NAMESPACE).emit_zeros(true).init();
-    describe_histogram!("Progress", Unit::Percent, "How far the import of an image is");
     collector.inspect_err(|error| tracing::warn!(Error = %error, "there will be no metrics")).ok()
 }
