@@ -98,9 +98,11 @@ contract: setup
 	@tools/timed 'contract' .venv/bin/python tools/check_contract.py
 
 .PHONY: soak
-soak: setup ## 100,000 seeds of the simulation, 500 killed invocations, and deliberate defects to catch (about 20 minutes)
+soak: setup build ## 100,000 seeds, 500 killed invocations, 100,000 invocations of one process, 10,000 records, deliberate defects (about 50 minutes)
 	@SEEDS=100000 tools/timed 'simulation' cargo test --locked --test it simulation::
 	@KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --test it load::ticks:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --test it load::records:: -- --nocapture
 	@tools/timed 'mutations' .venv/bin/python tools/mutations.py
 
 # The benchmark's own numbers are worth something on an idle machine only.

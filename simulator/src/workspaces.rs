@@ -4,6 +4,7 @@ mod answer;
 mod description;
 mod load;
 mod plan;
+mod rate_limit;
 
 use std::{
     collections::HashMap,
@@ -20,7 +21,7 @@ pub use self::{
     answer::Answer,
     description::{DescriptionBody, STATES, description},
 };
-use self::{load::Load, plan::Plan};
+use self::{load::Load, plan::Plan, rate_limit::RateLimit};
 use crate::{
     http::{Reply, Request, Server},
     lock::lock,
@@ -44,6 +45,8 @@ pub struct Call {
     pub at: Instant,
     /// Its headers, `User-Agent` and retry counts among them.
     pub headers: HeaderMap,
+    /// Whether the [rate limit](WorkSpaces::set_rate_limit) refused it.
+    pub throttled: bool,
 }
 
 impl WorkSpaces {
@@ -113,6 +116,12 @@ impl WorkSpaces {
         lock(&self.state.said).latency = latency;
     }
 
+    /// Calls beyond so many a second, and a burst of as many, are each a 400 `ThrottlingException`, which uses up
+    /// nothing that was scripted. `None`: as many as come.
+    pub fn set_rate_limit(&self, per_second: Option<u32>) {
+        lock(&self.state.said).rate_limit = per_second.map(|rate| RateLimit::new(rate, Instant::now()));
+    }
+
     /// Every call since the start or the last [`clear_calls`](Self::clear_calls), in order of arrival.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
@@ -149,11 +158,12 @@ struct Said {
     plans: HashMap<String, Plan>,
     default: Answer,
     latency: Duration,
+    rate_limit: Option<RateLimit>,
 }
 
 impl Default for Said {
     fn default() -> Self {
-        Self { plans: HashMap::new(), default: Answer::NotFound, latency: Duration::ZERO }
+        Self { plans: HashMap::new(), default: Answer::NotFound, latency: Duration::ZERO, rate_limit: None }
     }
 }
 
@@ -170,8 +180,13 @@ impl State {
         let Some(image_id) = body.get("ImageId").and_then(Value::as_str) else {
             return Reply::aws_error(400, "ValidationException", "ImageId is required.");
         };
-        let call = Call { image_id: image_id.to_owned(), at: Instant::now(), headers: request.headers };
+        let at = Instant::now();
+        let throttled = lock(&self.said).rate_limit.as_mut().is_some_and(|limit| !limit.admits(at));
+        let call = Call { image_id: image_id.to_owned(), at, headers: request.headers, throttled };
         lock(&self.calls).push(call);
+        if throttled {
+            return Reply::aws_error(400, "ThrottlingException", "Rate exceeded");
+        }
         let (latency, answer) = self.next(image_id);
         sleep(latency).await;
         // Waiting here and not in the server keeps the call under way.

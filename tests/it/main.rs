@@ -12,6 +12,7 @@ mod errors;
 mod events;
 mod faults;
 mod ledger;
+mod load;
 mod logs;
 mod properties;
 mod release;

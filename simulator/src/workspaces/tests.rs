@@ -64,6 +64,22 @@ async fn refuses_what_it_does_not_know() -> TestResult {
 }
 
 #[tokio::test]
+async fn throttles_above_a_rate() -> TestResult {
+    let workspaces = WorkSpaces::start().await?;
+    let url = workspaces.url();
+    workspaces.script("wsi-1", [json!({"State": "PENDING"}).into(), json!({"State": "ERROR"}).into()]);
+    workspaces.set_rate_limit(Some(1));
+    assert_eq!(describe(&url, "wsi-1").await?.1["State"], "PENDING");
+    let throttled = json!({"__type": "ThrottlingException", "message": "Rate exceeded"});
+    assert_eq!(describe(&url, "wsi-1").await?, (400, throttled));
+    workspaces.set_rate_limit(None);
+    assert_eq!(describe(&url, "wsi-1").await?.1["State"], "ERROR");
+    let throttled: Vec<bool> = workspaces.calls().iter().map(|call| call.throttled).collect();
+    assert_eq!(throttled, [false, true, false]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn counts_what_is_under_way_at_once() -> TestResult {
     let workspaces = WorkSpaces::start().await?;
     workspaces.set_latency(Duration::from_millis(100));
