@@ -43,6 +43,6 @@ mod tests {
         assert_eq!(admitted(Duration::ZERO, 50), 10);
         assert_eq!(admitted(Duration::from_millis(250), 50), 2);
         assert_eq!(admitted(Duration::from_millis(300), 50), 1);
-        assert_eq!(admitted(Duration::from_secs(60), 50), 10, "no more than a second's worth is saved");
+        assert_eq!(admitted(Duration::from_mins(1), 50), 10, "no more than a second's worth is saved");
     }
 }

@@ -30,7 +30,7 @@ async fn very_many_invocations_leave_nothing_behind() {
     for tick in 0..invocations {
         records = self::tick(&rig, tick, records).await;
         announcements += LIFE.len().min(tick + 1);
-        if (tick + 1) % (invocations / 10).max(1) == 0 {
+        if (tick + 1).is_multiple_of((invocations / 10).max(1)) {
             let usage = Usage::of(rig.pid());
             println!(
                 "| {} | {} | {} kB | {} kB | {} | {} | {:.0} s |",
@@ -72,7 +72,7 @@ async fn tick(rig: &Rig, tick: usize, mut records: Vec<Value>) -> Vec<Value> {
     }
     let mut response = rig.try_invoke(event, Duration::from_secs(30)).await.expect("the invocation succeeds");
     assert_eq!(announced(&rig.sns), expected);
-    if tick % 100 == 0 {
+    if tick.is_multiple_of(100) {
         assert_eq!(rig.fail("{}").await.error_type, "InvalidEvent");
     }
     rig.sns.clear();
