@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
-use aws_lambda_events::event::eventbridge::EventBridgeEvent;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -24,6 +23,27 @@ const EXPECTED: &str =
     r#"expected {"Imports": [{"ImageId": "wsi-…"}, …]}, or an EventBridge event with that in its "detail""#;
 
 type Object<'a> = BTreeMap<String, &'a RawValue>;
+
+/// What an invocation brings: JSON, or the reason why it is none.
+#[derive(Debug)]
+pub struct Payload(Result<Box<RawValue>, String>);
+
+impl<'de> Deserialize<'de> for Payload {
+    /// Never fails: the Runtime API's client would answer in place of the function, with a Rust type as the error's name.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Box::<RawValue>::deserialize(deserializer).map_err(|error| error.to_string())))
+    }
+}
+
+impl Payload {
+    /// The JSON.
+    ///
+    /// # Errors
+    /// [`Error::InvalidEvent`] where it is none.
+    pub fn json(&self) -> Result<&RawValue, Error> {
+        self.0.as_deref().map_err(|error| Error::InvalidEvent(format!("not JSON: {error}; {EXPECTED}")))
+    }
+}
 
 /// Reads an event of either form into its records: each image once, at its first place.
 ///
@@ -44,23 +64,20 @@ fn read_event(event: &RawValue, max_records: usize, problems: &mut Problems) -> 
     match (set(&fields, "Imports"), set(&fields, "detail")) {
         (Some(_), Some(_)) => problems.add("", "has both Imports and detail: send one of them"),
         (Some(imports), None) => return read_imports(imports, "Imports", max_records, problems),
-        (None, Some(_)) => return read_envelope(event, max_records, problems),
+        (None, Some(detail)) => return read_envelope(detail, fields, max_records, problems),
         (None, None) => problems.add("", EXPECTED),
     }
     Vec::new()
 }
 
-fn read_envelope(event: &RawValue, max_records: usize, problems: &mut Problems) -> Vec<Record> {
-    let mut json = serde_json::Deserializer::from_str(event.get());
-    let envelope: EventBridgeEvent<Box<RawValue>> = match serde_path_to_error::deserialize(&mut json) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            problems.add("", &format!("not an EventBridge event ({error}); {EXPECTED}"));
-            return Vec::new();
-        }
-    };
-    match object(&envelope.detail) {
-        None => problems.add("detail", &format!("expected an object, got {}; {EXPECTED}", kind_of(&envelope.detail))),
+fn read_envelope(detail: &RawValue, raw: Object<'_>, max_records: usize, problems: &mut Problems) -> Vec<Record> {
+    // What they say decides nothing; that they are there tells that this is an EventBridge event.
+    let mut envelope = Fields { raw, place: "", problems };
+    for name in ["detail-type", "source"] {
+        let _: Option<String> = envelope.required(name, "a string, as in every EventBridge event");
+    }
+    match object(detail) {
+        None => problems.add("detail", &format!("expected an object, got {}; {EXPECTED}", kind_of(detail))),
         Some(detail) => match set(&detail, "Imports") {
             None => problems.add("detail", &format!("has no Imports; {EXPECTED}")),
             Some(imports) => return read_imports(imports, "detail.Imports", max_records, problems),
@@ -118,8 +135,10 @@ struct Fields<'a, 'p> {
 
 impl Fields<'_, '_> {
     fn problem(&mut self, name: &str, problem: &str) {
-        let place = format!("{}.{name}", self.place);
-        self.problems.add(&place, problem);
+        match self.place {
+            "" => self.problems.add(name, problem),
+            place => self.problems.add(&format!("{place}.{name}"), problem),
+        }
     }
 
     fn optional<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Option<T> {
@@ -166,13 +185,35 @@ impl Fields<'_, '_> {
         state
     }
 
+    fn number(&mut self, name: &str, expected: &str) -> Option<u64> {
+        let value = set(&self.raw, name)?;
+        let number = serde_json::from_str(value.get());
+        if number.is_err() {
+            match kind_of(value) {
+                A_NUMBER => self.problem(name, &format!("must be {expected}")),
+                kind => self.problem(name, &format!("expected {expected}, got {kind}")),
+            }
+        }
+        number.ok()
+    }
+
     fn sequence(&mut self, name: &str) -> Option<u64> {
         let expected = format!("an integer from 0 to {MAX_SEQUENCE}");
-        let sequence: u64 = self.optional(name, &expected)?;
+        let sequence = self.number(name, &expected)?;
         if sequence > MAX_SEQUENCE {
-            self.problem(name, &format!("expected {expected}"));
+            self.problem(name, &format!("must be {expected}"));
         }
         Some(sequence.min(MAX_SEQUENCE))
+    }
+
+    /// By hand, because serde takes `{"STALLED": null}` for one, too.
+    fn kind(&mut self) -> Option<Kind> {
+        let name: String = self.required("Kind", "STATE_CHANGED or STALLED")?;
+        let kind = [Kind::StateChanged, Kind::Stalled].into_iter().find(|kind| kind.as_str() == name);
+        if kind.is_none() {
+            self.problem("Kind", "must be STATE_CHANGED or STALLED");
+        }
+        kind
     }
 
     fn owed(&mut self, sequence: u64) -> Option<Transition> {
@@ -183,11 +224,12 @@ impl Fields<'_, '_> {
             return None;
         };
         let mut fields = Fields { raw, place: &place, problems: self.problems };
-        let kind: Option<Kind> = fields.required("Kind", "STATE_CHANGED or STALLED");
+        let kind = fields.kind();
         let from = fields.state("From");
         fields.present("To", "a state, a string");
         let to = fields.state("To");
-        let number: Option<u64> = fields.required("Sequence", "the record's Sequence + 1");
+        fields.present("Sequence", "the record's Sequence + 1");
+        let number = fields.number("Sequence", "the record's Sequence + 1");
         if number.is_some_and(|number| number != sequence + 1) {
             fields.problem("Sequence", "must be the record's Sequence + 1");
         }
@@ -225,8 +267,20 @@ fn unique(records: Vec<Record>) -> Vec<Record> {
     unique
 }
 
+/// A field's name; `None` for one with a lone surrogate, which no field that is known here has.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Name(Option<String>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(name.get()).ok()))
+    }
+}
+
 fn object(value: &RawValue) -> Option<Object<'_>> {
-    serde_json::from_str(value.get()).ok()
+    let fields: BTreeMap<Name, &RawValue> = serde_json::from_str(value.get()).ok()?;
+    Some(fields.into_iter().filter_map(|(name, value)| Some((name.0?, value))).collect())
 }
 
 /// A field that is there and not `null`.
@@ -234,15 +288,18 @@ fn set<'a>(object: &Object<'a>, name: &str) -> Option<&'a RawValue> {
     object.get(name).copied().filter(|value| value.get() != "null")
 }
 
+const A_NUMBER: &str = "a number";
+
 /// The JSON type of a value, which is all that a message says of it: events may hold what no log should.
 fn kind_of(value: &RawValue) -> &'static str {
     match value.get().as_bytes().first() {
         Some(b'{') => "an object",
         Some(b'[') => "an array",
+        Some(b'"') if serde_json::from_str::<String>(value.get()).is_err() => "a string with a lone surrogate",
         Some(b'"') => "a string",
         Some(b't' | b'f') => "a boolean",
         Some(b'n') => "null",
-        _ => "a number",
+        _ => A_NUMBER,
     }
 }
 

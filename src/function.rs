@@ -15,7 +15,7 @@ use crate::{
     announcement::Announce,
     clock::{Clock, Schedule},
     error::Error,
-    event,
+    event::{self, Payload},
     ledger::Ledger,
     metrics,
     response::Response,
@@ -39,9 +39,9 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Function<W, A, L, C> {
     ///
     /// # Errors
     /// See section 5 of the contract.
-    pub async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Error> {
+    pub async fn answer(&self, event: LambdaEvent<Payload>) -> Result<Box<RawValue>, Error> {
         let started = Instant::now();
-        let records = event::parse(&event.payload, self.max_records)?;
+        let records = event::parse(event.payload.json()?, self.max_records)?;
         let schedule = Schedule::until(event.context.deadline, self.tracker.clock.now()).ok_or(Error::Deadline)?;
         let checked = self.tracker.check(records, &schedule).await?;
         metrics::emit(&checked);

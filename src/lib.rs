@@ -44,6 +44,7 @@ use crate::{
     clock::Clock,
     config::Config,
     error::Error,
+    event::Payload,
     function::{Function, caught},
     tracker::Tracker,
 };
@@ -78,6 +79,6 @@ pub async fn refuse(error: Error) -> Result<(), lambda_runtime::Error> {
     let problem = error.to_string();
     tracing::error!(Error = error.name(), Cause = problem, "the configuration is invalid");
     let answer =
-        |_: LambdaEvent<Box<RawValue>>| async { Err::<Box<RawValue>, _>(Error::InvalidConfiguration(problem.clone())) };
+        |_: LambdaEvent<Payload>| async { Err::<Box<RawValue>, _>(Error::InvalidConfiguration(problem.clone())) };
     lambda_runtime::run(service_fn(answer)).await
 }

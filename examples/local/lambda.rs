@@ -49,7 +49,7 @@ impl Lambda {
     /// The response to an event, or the error that the function answers with.
     pub(crate) async fn invoke(&mut self, event: &str) -> anyhow::Result<Result<String, FunctionError>> {
         tokio::select! {
-            invocation = self.api.invoke(event, TIMEOUT) => Ok(invocation?.result),
+            invocation = self.api.invoke(event.to_owned(), TIMEOUT) => Ok(invocation?.result),
             status = self.child.wait() => bail!("the function's process has ended: {}", status?),
         }
     }

@@ -63,14 +63,14 @@ impl RuntimeApi {
     ///
     /// # Errors
     /// `TimedOut` when the function does not ask for it within 15 s, or has not answered 5 s after the deadline.
-    pub async fn invoke(&self, payload: impl Into<String>, timeout: Duration) -> io::Result<Invocation> {
+    pub async fn invoke(&self, payload: impl Into<Bytes>, timeout: Duration) -> io::Result<Invocation> {
         let number = self.state.invocations.fetch_add(1, Ordering::Relaxed) + 1;
         let request_id = format!("00000000-0000-4000-8000-{number:012x}");
         let (started, starts) = oneshot::channel();
         let (answer, answers) = oneshot::channel();
         self.state.desk.add(Waiting {
             request_id: request_id.clone(),
-            payload: payload.into().into(),
+            payload: payload.into(),
             timeout,
             started: Some(started),
             answer: Some(answer),

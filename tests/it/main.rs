@@ -4,6 +4,7 @@
 mod support;
 
 mod announcements;
+mod bad_input;
 mod configuration;
 mod connections;
 mod crashes;

@@ -99,7 +99,12 @@ impl Rig {
     }
 
     pub(crate) async fn try_invoke(&self, event: impl ToString, timeout: Duration) -> Result<Value, FunctionError> {
-        let invocation = self.api.invoke(event.to_string(), timeout).await.expect("an answer before the deadline");
+        self.send(event.to_string(), timeout).await
+    }
+
+    /// The answer to any bytes.
+    pub(crate) async fn send(&self, payload: impl Into<Vec<u8>>, timeout: Duration) -> Result<Value, FunctionError> {
+        let invocation = self.api.invoke(payload.into(), timeout).await.expect("an answer before the deadline");
         let margin = Duration::from_millis(500).max(timeout / 20);
         assert!(
             invocation.took + margin <= timeout || timeout < Duration::from_millis(600),
