@@ -76,7 +76,7 @@ impl Started {
 
     /// Makes one invocation; returns how long it took.
     pub(crate) async fn invoke(&self, event: &str) -> Result<Duration> {
-        let invocation = self.api.invoke(event, TIMEOUT).await?;
+        let invocation = self.api.invoke(event.to_owned(), TIMEOUT).await?;
         invocation.result.map_err(|error| anyhow!("{}", error.raw))?;
         Ok(invocation.took)
     }
