@@ -46,12 +46,16 @@ pub(crate) async fn in_time<T>(
 }
 
 /// What a call comes to. One whose time is up while the SDK still tries again comes to what its last attempt was
-/// answered with: a throttled call is not one without an answer. `None` where nothing was ever sent.
+/// answered with: a throttled call is not one without an answer. `None` where nothing was ever sent; a call that comes
+/// too late is not begun, since hundreds of requests that nobody sends take longer to make than the margin is wide.
 pub(crate) async fn in_time_if_sent<T>(
     service: Service,
     until: Instant,
     call: impl Future<Output = Result<T, CallError>>,
 ) -> Option<Result<T, CallError>> {
+    if Instant::now() >= until {
+        return None;
+    }
     let call = async {
         match timeout_at(until, call).await {
             Ok(result) => Some(result),

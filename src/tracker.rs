@@ -127,9 +127,6 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
         let ids: Vec<String> = order.iter().map(|&index| imports[index].record.image_id.clone()).collect();
         let found: Vec<(usize, Option<Result<Observation, CallError>>)> = stream::iter(order.into_iter().zip(&ids))
             .map(|(index, id)| async move {
-                if Instant::now() >= until {
-                    return (index, None);
-                }
                 (index, in_time_if_sent(Service::WorkSpaces, until, self.workspaces.describe(id)).await)
             })
             .buffer_unordered(self.concurrency)

@@ -3,6 +3,7 @@
 //! Every invocation's answer is checked against the contract's margin before the deadline (`Rig::try_invoke`); beyond
 //! that nothing here asserts how fast anything is. `RECORDS` and `INVOCATIONS` make it last longer, as `make soak` does.
 
+mod deadline;
 mod process;
 mod records;
 mod throttling;
