@@ -10,6 +10,11 @@ PYTHON ?= python3
 BOOTSTRAP := target/lambda/bootstrap/bootstrap
 CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
+CARGO_FUZZ := target/tools/bin/cargo-fuzz
+CARGO_FUZZ_VERSION := 0.13.2
+FUZZ_TARGETS := event response record
+# For all targets together.
+FUZZ_SECONDS ?= 600
 
 .PHONY: help
 help: ## list the targets
@@ -50,6 +55,7 @@ test: setup lint dependencies tools-test template cargo-test example build relea
 .PHONY: lint
 lint: ## formatting and clippy
 	@tools/timed 'formatting' cargo fmt --all --check
+	@tools/timed 'formatting of fuzz' cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@tools/timed 'clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: dependencies
@@ -98,7 +104,7 @@ contract: setup
 	@tools/timed 'contract' .venv/bin/python tools/check_contract.py
 
 .PHONY: soak
-soak: setup build ## 100,000 seeds, 500 killed invocations, 100,000 invocations of one process, 10,000 records, deliberate defects (about 50 minutes)
+soak: setup build fuzz ## fuzzing, 100,000 seeds, 500 killed invocations, 100,000 invocations of one process, 10,000 records, deliberate defects (an hour)
 	@SEEDS=100000 tools/timed 'simulation' cargo test --locked --test it simulation::
 	@KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --test it load::ticks:: -- --nocapture
@@ -112,9 +118,21 @@ bench: setup build ## cold starts and large events, measured beside Python, Node
 	@tools/timed 'benchmark, built' cargo build --release --locked --package benches
 	@tools/timed 'benchmark' target/release/benches
 
+# cargo-fuzz knows no --locked: the fetch fails where the lock file would have to change. Stable Rust has no sanitizers.
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## any bytes as events, as services' answers and as records, guided by coverage, for FUZZ_SECONDS (600)
+	@cargo fetch --locked --manifest-path fuzz/Cargo.toml
+	@tools/timed 'fuzzers, built' $(CARGO_FUZZ) fuzz build --sanitizer none --codegen-units 16 --target-dir target/fuzz
+	@for target in $(FUZZ_TARGETS); do \
+		tools/timed "fuzzing, $$target" tools/fuzz $$target $$(($(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)))); \
+	done
+
 .PHONY: audit
 audit: $(CARGO_DENY) ## licences, bans and sources of the dependencies (cargo-deny, built once; takes minutes)
 	@tools/timed 'audit' $(CARGO_DENY) --locked check licenses bans sources
 
 $(CARGO_DENY):
 	@tools/timed 'cargo-deny' cargo install --locked --root target/tools cargo-deny --version $(CARGO_DENY_VERSION)
+
+$(CARGO_FUZZ):
+	@tools/timed 'cargo-fuzz' cargo install --locked --root target/tools cargo-fuzz --version $(CARGO_FUZZ_VERSION)

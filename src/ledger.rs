@@ -127,7 +127,7 @@ impl Table {
     }
 
     /// One batch; `UnprocessedKeys` are asked for again, after a pause that grows, for as long as the caller waits.
-    async fn read_batch(&self, image_ids: &[&str]) -> Result<Vec<Item>, CallError> {
+    async fn read_batch(&self, image_ids: &[&str]) -> Result<Vec<(String, Memory)>, CallError> {
         let mut items = Vec::with_capacity(image_ids.len());
         let mut keys: Vec<_> = image_ids.iter().map(|id| HashMap::from([key(id)])).collect();
         let mut pause = std::time::Duration::from_millis(50);
@@ -153,7 +153,7 @@ impl Table {
 impl Ledger for Table {
     async fn read(&self, image_ids: &[&str]) -> Result<HashMap<String, Memory>, CallError> {
         let batches = try_join_all(image_ids.chunks(MAX_KEYS).map(|batch| self.read_batch(batch))).await?;
-        Ok(batches.into_iter().flatten().map(|item| (item.image_id.clone(), item.into())).collect())
+        Ok(batches.into_iter().flatten().collect())
     }
 
     async fn write(&self, image_id: &str, new: &Memory, read: Option<&Memory>) -> Result<Written, CallError> {
@@ -182,7 +182,7 @@ impl Ledger for Table {
         match put.send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) => match winner(&error) {
-                Some(item) => Ok(Written::Lost(item.map(read_item).transpose()?.map(Memory::from))),
+                Some(item) => Ok(Written::Lost(item.map(read_item).transpose()?.map(|(_, memory)| memory))),
                 None => Err(call_error(Service::DynamoDb, error)),
             },
         }
@@ -202,13 +202,20 @@ fn key(image_id: &str) -> (String, AttributeValue) {
     ("ImageId".to_owned(), AttributeValue::S(image_id.to_owned()))
 }
 
-fn read_item(item: HashMap<String, AttributeValue>) -> Result<Item, CallError> {
-    from_item(item).map_err(|error| {
+/// An item as it was read: the image, and what is remembered of it.
+fn read_item(item: HashMap<String, AttributeValue>) -> Result<(String, Memory), CallError> {
+    let foreign = |why: &str| {
         CallError::bad_response(
             Service::DynamoDb,
-            format!("an item of the ledger is not one of this function's: {error}"),
+            format!("an item of the ledger is not one of this function's: {why}"),
         )
-    })
+    };
+    let item: Item = from_item(item).map_err(|error| foreign(&error.to_string()))?;
+    let (image_id, memory) = (item.image_id.clone(), Memory::from(item));
+    if !memory.is_sound() {
+        return Err(foreign("its numbers or its states make no sense"));
+    }
+    Ok((image_id, memory))
 }
 
 fn owed_value(owed: &Transition) -> Result<AttributeValue, CallError> {

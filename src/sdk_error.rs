@@ -7,6 +7,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::error::{CallError, Service};
 
+/// No code that the services have is half as long.
+const MAX_CODE_BYTES: usize = 128;
+
 /// Names what went wrong with a call: the code on the wire where the service answered with one, else `Timeout`,
 /// `Unreachable` (it reached nobody) or `BadResponse` (the answer made no sense).
 pub(crate) fn call_error<E>(service: Service, error: SdkError<E, HttpResponse>) -> CallError
@@ -16,7 +19,7 @@ where
     let code = match &error {
         SdkError::TimeoutError(_) => "Timeout",
         SdkError::DispatchFailure(failure) if failure.is_timeout() => "Timeout",
-        SdkError::ServiceError(context) => context.err().code().map_or("BadResponse", wire_code),
+        SdkError::ServiceError(context) => context.err().code().and_then(wire_code).unwrap_or("BadResponse"),
         SdkError::ResponseError(_) if timed_out(&error) => "Timeout",
         SdkError::ResponseError(_) => "BadResponse",
         _ => "Unreachable",
@@ -34,13 +37,17 @@ where
 /// What the service itself said in answer to a call, where it gave a code.
 pub(crate) fn answered_error(service: Service, error: &impl ProvideErrorMetadata) -> Option<CallError> {
     let cause = error.message().unwrap_or_default().to_owned();
-    Some(CallError { service, code: wire_code(error.code()?).to_owned(), cause, source: None })
+    Some(CallError { service, code: wire_code(error.code()?)?.to_owned(), cause, source: None })
 }
 
-/// The code without a namespace before `#`, nor what some services append after `:`.
-fn wire_code(code: &str) -> &str {
+/// The code without a namespace before `#`, nor what some services append after `:`; `None` for what is no name, which
+/// no state machine could match.
+pub(crate) fn wire_code(code: &str) -> Option<&str> {
     let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
-    code.split_once(':').map_or(code, |(code, _)| code)
+    let code = code.split_once(':').map_or(code, |(code, _)| code);
+    let is_name = (1..=MAX_CODE_BYTES).contains(&code.len())
+        && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    is_name.then_some(code)
 }
 
 /// A body that comes too slowly is reported as a response that could not be read.
@@ -60,8 +67,20 @@ mod tests {
 
     #[test]
     fn the_namespace_goes() {
-        assert_eq!(wire_code("com.amazonaws.workspaces#ThrottlingException"), "ThrottlingException");
-        assert_eq!(wire_code("ThrottlingException:http://internal.amazon.com/"), "ThrottlingException");
-        assert_eq!(wire_code("KMSThrottling"), "KMSThrottling");
+        for (code, name) in [
+            ("com.amazonaws.workspaces#ThrottlingException", "ThrottlingException"),
+            ("ThrottlingException:http://internal.amazon.com/", "ThrottlingException"),
+            ("KMSThrottling", "KMSThrottling"),
+            ("AWS.SimpleQueueService.NonExistentQueue", "AWS.SimpleQueueService.NonExistentQueue"),
+        ] {
+            assert_eq!(wire_code(code), Some(name));
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_no_code() {
+        for code in ["", "a#", ":x", "two words", "line\nbreak", "é", &"x".repeat(MAX_CODE_BYTES + 1)] {
+            assert_eq!(wire_code(code), None, "{code:?}");
+        }
     }
 }

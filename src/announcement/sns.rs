@@ -15,7 +15,7 @@ use crate::{
     connection::{Ping, opened},
     error::{CallError, Service},
     in_time::NoteAnswers,
-    sdk_error::call_error,
+    sdk_error::{call_error, wire_code},
 };
 
 /// Publishes messages.
@@ -96,7 +96,7 @@ impl Announce for Sns {
             if let Some(result) = failed.id().parse().ok().and_then(|index: usize| results.get_mut(index)) {
                 *result = Err(CallError {
                     service: Service::Sns,
-                    code: failed.code().to_owned(),
+                    code: wire_code(failed.code()).unwrap_or("BadResponse").to_owned(),
                     cause: failed.message().unwrap_or("the topic did not take this message").to_owned(),
                     source: None,
                 });

@@ -177,6 +177,18 @@ fn to_raw(description: &Description) -> Box<RawValue> {
 }
 
 impl Memory {
+    /// Whether a next announcement can be numbered, and every state be announced. An item of the ledger need
+    /// not be of this function's making.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let owed = self.owed.iter();
+        let mut states = self.state.iter().chain(owed.flat_map(|owed| owed.from.iter().chain([&owed.to])));
+        let next = self.sequence.checked_add(1);
+        next.is_some()
+            && self.owed.as_ref().is_none_or(|owed| Some(owed.sequence) == next)
+            && states.all(|state| State::parse(state.as_str()).is_some())
+    }
+
     /// SNS has taken what was owed: state, number and stall move, and nothing is owed any more.
     #[must_use]
     pub fn settled(&self) -> Self {

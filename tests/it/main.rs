@@ -12,6 +12,7 @@ mod descriptions;
 mod errors;
 mod events;
 mod faults;
+mod fuzzed;
 mod ledger;
 mod load;
 mod logs;
