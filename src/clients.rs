@@ -13,10 +13,6 @@ use aws_config::{
     timeout::TimeoutConfig,
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::{
-    Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetrySpec;
 use futures_util::{FutureExt, future::join_all};
@@ -26,6 +22,7 @@ use crate::{
     announcement::Sns,
     config::Config,
     error::{CallError, Error, Service},
+    http_client::http_client,
     ledger::{Store, Table},
     trust::Trust,
     workspaces::WorkSpaces,
@@ -72,7 +69,7 @@ impl Clients {
     }
 
     async fn new(config: &Config, credentials: Option<SharedCredentialsProvider>, trust: Trust) -> Result<Self, Error> {
-        let sdk = sdk_config(credentials, http_client(trust)?).await?;
+        let sdk = sdk_config(credentials, http_client(trust.tls()?)).await?;
         let region = sdk.region().map(ToString::to_string).unwrap_or_default();
         let mut workspaces = aws_sdk_workspaces::config::Builder::from(&sdk);
         workspaces.set_endpoint_url(endpoint("WORKSPACES"));
@@ -131,7 +128,6 @@ async fn sdk_config(
     // Shows in CloudTrail who called.
     let app_name = AppName::new(env!("CARGO_PKG_NAME")).map_err(|error| Error::Internal(error.to_string()))?;
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(10))
         .operation_timeout(Duration::from_secs(40))
         .build();
@@ -172,9 +168,4 @@ fn endpoint(service: &str) -> Option<String> {
 
 fn flag(name: &str) -> Option<bool> {
     env::var(name).ok()?.to_ascii_lowercase().parse().ok()
-}
-
-fn http_client(trust: Trust) -> Result<SharedHttpClient, Error> {
-    let tls = Provider::Rustls(CryptoMode::Ring);
-    Ok(Builder::new().tls_provider(tls).tls_context(trust.context()?).build_https())
 }

@@ -24,6 +24,7 @@ mod cut;
 pub mod error;
 pub mod event;
 pub mod function;
+mod http_client;
 pub mod import;
 mod in_time;
 pub mod ledger;

@@ -46,7 +46,9 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let services = Services::start().await?;
     if options.serve {
-        println!("{}", serde_json::to_string(&services.variables().into_iter().collect::<BTreeMap<_, _>>())?);
+        let (name, few) = contender::FEW;
+        let variables = services.variables().into_iter().chain([(name, services.fill_in(few))]);
+        println!("{}", serde_json::to_string(&variables.collect::<BTreeMap<_, _>>())?);
         std::future::pending::<()>().await;
     }
     let mut contenders = contender::all()?;

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,6 +14,8 @@ use serde_json::{Value, json};
 use simulator::{Reply, Server, Sns, Tls, WorkSpaces, description};
 use tempfile::TempDir;
 
+/// The authorities that the function carries.
+const AMAZON_ROOTS: &str = include_str!("../../src/amazon-roots.pem");
 /// Where a system keeps the authorities that it trusts. Amazon Linux and Fedora; Debian and Ubuntu.
 const SYSTEM_BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
@@ -36,11 +37,11 @@ impl Services {
     pub(crate) async fn start() -> Result<Self> {
         let tls = Tls::new()?;
         let certificates = tempfile::tempdir()?;
-        fs::write(certificates.path().join("ca.pem"), &tls.ca_pem)?;
-        // As on Lambda, there are a hundred authorities to read through, and not this one alone.
         let system = SYSTEM_BUNDLES.iter().find_map(|path| fs::read_to_string(path).ok());
-        let bundle = system.context("this system has no bundle of certificates")? + &tls.ca_pem;
-        fs::write(certificates.path().join("bundle.pem"), bundle)?;
+        let system = system.context("this system has no bundle of certificates")?;
+        for (name, others) in [("own.pem", ""), ("amazon.pem", AMAZON_ROOTS), ("system.pem", &system)] {
+            fs::write(certificates.path().join(name), format!("{others}\n{}", tls.ca_pem))?;
+        }
 
         let dynamodb_latency = Arc::<AtomicU64>::default();
         let latency = Arc::clone(&dynamodb_latency);
@@ -84,23 +85,20 @@ impl Services {
         published
     }
 
+    /// A contender's variable, with the folder of certificates in the place of `{certificates}`. In there, each with the
+    /// services' own authority: `own.pem` has nothing else, `amazon.pem` Amazon's, `system.pem` all that the system has.
+    pub(crate) fn fill_in(&self, variable: &str) -> String {
+        variable.replace("{certificates}", &self.certificates.path().to_string_lossy())
+    }
+
     /// The environment that leads an SDK here.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        let certificates = |name| path(&self.certificates.path().join(name));
         vec![
             ("AWS_ENDPOINT_URL_WORKSPACES", self.workspaces.url()),
             ("AWS_ENDPOINT_URL_SNS", self.sns.url()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.url()),
-            // What each language's SDK reads.
-            ("SSL_CERT_FILE", certificates("bundle.pem")),
-            ("REQUESTS_CA_BUNDLE", certificates("bundle.pem")),
-            ("NODE_EXTRA_CA_CERTS", certificates("ca.pem")),
         ]
     }
-}
-
-fn path(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 /// A table that remembers nothing: whatever is asked for is not there, whatever is written is taken.

@@ -55,7 +55,7 @@ impl Started {
             ("TOPIC_ARN", TOPIC_ARN),
             ("MAX_RESPONSE_BYTES", "6000000"),
         ]);
-        command.envs(&contender.env);
+        command.envs(contender.env.iter().map(|(name, value)| (name, services.fill_in(value))));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut output = BufReader::new(child.stdout.take().context("piped")?);
         let mut ready = String::new();

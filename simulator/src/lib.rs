@@ -8,6 +8,7 @@
 pub mod fault;
 pub mod http;
 mod lock;
+mod pause;
 pub mod proxy;
 pub mod runtime_api;
 pub mod sns;

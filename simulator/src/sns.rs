@@ -13,16 +13,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    time::sleep,
-};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub use self::{answer::SnsAnswer, published::Published};
 use self::{form::Batch, response::Failed};
 use crate::{
     http::{Reply, Request, Server},
     lock::lock,
+    pause::pause,
     tls::Tls,
 };
 
@@ -164,9 +162,9 @@ impl State {
             return Reply::query_error(400, "InvalidAction", &message);
         }
         let (latency, mut answer) = self.next();
-        sleep(latency).await;
+        pause(latency).await;
         while let SnsAnswer::After(delay, then) = answer {
-            sleep(delay).await;
+            pause(delay).await;
             answer = *then;
         }
         let batch = form::read(&request.body);

@@ -15,7 +15,6 @@ use std::{
 
 use ::http::HeaderMap;
 use serde_json::Value;
-use tokio::time::sleep;
 
 pub use self::{
     answer::Answer,
@@ -25,6 +24,7 @@ use self::{load::Load, plan::Plan, rate_limit::RateLimit};
 use crate::{
     http::{Reply, Request, Server},
     lock::lock,
+    pause::pause,
     tls::Tls,
 };
 
@@ -188,7 +188,7 @@ impl State {
             return Reply::aws_error(400, "ThrottlingException", "Rate exceeded");
         }
         let (latency, answer) = self.next(image_id);
-        sleep(latency).await;
+        pause(latency).await;
         // Waiting here and not in the server keeps the call under way.
         answer.into_reply(image_id).when_due().await
     }

@@ -4,9 +4,8 @@ use std::{future::pending, time::Duration};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
-use crate::fault::Fault;
+use crate::{fault::Fault, pause::pause};
 
 /// An answer to one request.
 #[derive(Clone, Debug)]
@@ -70,7 +69,7 @@ impl Reply {
         loop {
             reply = match reply {
                 Self::After(delay, then) => {
-                    sleep(delay).await;
+                    pause(delay).await;
                     *then
                 }
                 Self::Fault(Fault::NoAnswer) => pending().await,
