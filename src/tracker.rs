@@ -143,7 +143,7 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
                 Ok(observation) => {
                     worked += 1;
                     import.percentage = observation.progress_percentage();
-                    import.record = import.record.clone().check(&observation, now, self.stall_after);
+                    import.record.check(&observation, now, self.stall_after);
                     import.progress = Progress::Checked;
                 }
                 Err(error) => import.fail(error),

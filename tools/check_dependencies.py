@@ -19,7 +19,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGETS = (None, "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 
 EXACTLY_ONE = ("http", "hyper", "rustls")
-AT_MOST_ONE = ("h2",)
 PROVIDER = "ring"
 OTHER_PROVIDERS = (
     *("aws-lc-rs", "aws-lc-sys", "aws-lc-fips-sys", "boring", "boring-sys"),
@@ -30,13 +29,15 @@ FORBIDDEN = (
     ("aws-sdk-signin", "", "Lambda hands the function its credentials; nobody logs in there"),
     ("aws-sdk-sso", "", "Lambda hands the function its credentials; nobody logs in there"),
     ("aws-sdk-ssooidc", "", "Lambda hands the function its credentials; nobody logs in there"),
+    ("h2", "", "no service needs HTTP/2, and it is an eighth of the binary; src/http_client.rs does without"),
     ("hyper-rustls", "0.24.", "the SDK's old TLS stack; an AWS crate has its default features on"),
+    ("icu_normalizer", "", "tables for names that are not ASCII; idna_adapter 1.0 in Cargo.toml stands for none"),
     ("native-tls", "", "a second TLS stack"),
 )
 
 # Knob, the values that are right. cargo-lambda fills every gap with a default of its own.
 KNOBS = {
-    "opt-level": (3, "s", "z"),
+    "opt-level": ("s",),
     "lto": ("fat",),
     "codegen-units": (1,),
     "strip": ("symbols", True),
@@ -45,6 +46,8 @@ KNOBS = {
     "overflow-checks": (False,),
     "incremental": (False,),
 }
+# Of all dependencies.
+PACKAGES_KNOBS = {"opt-level": ("z",)}
 
 TREE_LINE = re.compile(r"^(?P<name>[A-Za-z0-9_-]+) v(?P<version>\d+\.\d+\.\d+\S*)")
 
@@ -68,11 +71,11 @@ def tree_faults(tree):
     def fault(sentence, name, these):
         faults.append((sentence, [f"{name}@{version}" for version in sorted(these)]))
 
-    for name in EXACTLY_ONE + AT_MOST_ONE:
+    for name in EXACTLY_ONE:
         these = found.get(name, set())
         if len(these) > 1:
             fault(f"{len(these)} versions of {name}: {', '.join(sorted(these))}; one is wanted", name, these)
-        elif not these and name in EXACTLY_ONE:
+        elif not these:
             fault(f"no {name} at all: has the stack changed? Then this check has to follow", name, these)
     if len(found.get(PROVIDER, ())) != 1:
         these = found.get(PROVIDER, set())
@@ -94,14 +97,19 @@ def is_right(value, right):
 
 def profile_faults(manifest):
     """What is wrong with the release profile in the text of a Cargo.toml."""
-    profile = tomllib.loads(manifest).get("profile", {}).get("release", {})
+    release = tomllib.loads(manifest).get("profile", {}).get("release", {})
+    packages = release.get("package", {}).get("*", {})
     faults = []
-    for knob, right in KNOBS.items():
-        wanted = " or ".join(repr(value) for value in right)
-        if knob not in profile:
-            faults.append(f"[profile.release] leaves out {knob}, and cargo-lambda would fill it in; write {wanted}")
-        elif not is_right(profile[knob], right):
-            faults.append(f"[profile.release] has {knob} = {profile[knob]!r}; it has to be {wanted}")
+    for table, profile, knobs in (
+        ("[profile.release]", release, KNOBS),
+        ('[profile.release.package."*"]', packages, PACKAGES_KNOBS),
+    ):
+        for knob, right in knobs.items():
+            wanted = " or ".join(repr(value) for value in right)
+            if knob not in profile:
+                faults.append(f"{table} leaves out {knob}, which would then be somebody's default; write {wanted}")
+            elif not is_right(profile[knob], right):
+                faults.append(f"{table} has {knob} = {profile[knob]!r}; it has to be {wanted}")
     return faults
 
 

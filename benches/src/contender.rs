@@ -45,7 +45,10 @@ pub(crate) fn all() -> Result<Vec<Contender>> {
     ensure!(fs::exists(&bootstrap)?, "{bootstrap} is missing: `make build` makes it");
     let mut contenders = vec![
         ours(OURS, &[FEW]),
-        ours("… trusting all that the system does (`SSL_CERT_FILE`)", &[("SSL_CERT_FILE", "{certificates}/system.pem")]),
+        ours(
+            "… trusting all that the system does (`SSL_CERT_FILE`)",
+            &[("SSL_CERT_FILE", "{certificates}/system.pem")],
+        ),
         ours(OURS_LATE, &[FEW, ("CONNECT_IN_INIT", "false")]),
         ours(OURS_LEDGER, &[FEW, ("LEDGER_TABLE", LEDGER_TABLE)]),
     ];

@@ -122,10 +122,9 @@ impl Record {
         self.outcome() != Outcome::Completed
     }
 
-    /// The record after a check that worked out; whatever is due then is [owed](Memory::owed): what was owed already,
-    /// else a transition, else a stall.
-    #[must_use]
-    pub fn check(mut self, found: &Observation, now: Timestamp, stall_after: Option<Duration>) -> Self {
+    /// Takes in what a check found; whatever is due then is [owed](Memory::owed): what was owed already, else a
+    /// transition, else a stall.
+    pub fn check(&mut self, found: &Observation, now: Timestamp, stall_after: Option<Duration>) {
         self.check_error = None;
         match found {
             Observation::Described(description) => {
@@ -139,7 +138,6 @@ impl Record {
             Observation::NotFound if self.memory.missing => self.compare_state(Some(State::not_found())),
             Observation::NotFound => self.memory.missing = true,
         }
-        self
     }
 
     fn compare_state(&mut self, described: Option<State>) {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use aws_lambda_events::eventbridge::EventBridgeEvent;
 use serde_json::{Value, json};
 use simulator::description;
 
@@ -37,6 +38,10 @@ async fn the_envelope() {
         "source": "my.pipeline", "account": "123456789012", "time": "2026-01-07T10:00:00Z", "region": "eu-west-1",
         "resources": [], "detail": {"Imports": [{"ImageId": IMAGE}]},
     });
+    assert_eq!(rig.invoke(&envelope).await["Imports"][0]["State"], "VALIDATING");
+    // And as Lambda's own library has it.
+    let envelope: EventBridgeEvent = serde_json::from_value(envelope).expect("EventBridge's");
+    let envelope = serde_json::to_value(envelope).expect("JSON");
     assert_eq!(rig.invoke(envelope).await["Imports"][0]["State"], "VALIDATING");
 }
 

@@ -30,8 +30,9 @@ fn described_at(state: &str, updated: i64) -> Observation {
     }))
 }
 
-fn check(record: Record, found: &Observation) -> Record {
-    record.check(found, now(), LIMIT)
+fn check(mut record: Record, found: &Observation) -> Record {
+    record.check(found, now(), LIMIT);
+    record
 }
 
 fn announced(mut record: Record) -> Record {
@@ -204,7 +205,9 @@ fn without_a_time_or_without_a_limit_there_is_no_stall() {
     }));
     assert_eq!(check(record("VALIDATING", 1), &timeless).memory.owed, None);
     let old = described_at("VALIDATING", 0);
-    assert_eq!(record("VALIDATING", 1).check(&old, now(), None).memory.owed, None);
+    let mut unlimited = record("VALIDATING", 1);
+    unlimited.check(&old, now(), None);
+    assert_eq!(unlimited.memory.owed, None);
 }
 
 #[test]

@@ -22,13 +22,13 @@ const MAX_RECORDS: usize = MAX_RESPONSE_BYTES / 512;
 pub(crate) fn check(bytes: &[u8]) {
     let [images, repeats, rest @ ..] = bytes else { return };
     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { return };
-    let (Some(record), Ok(mut description)) = (record(&rest[..end]), serde_json::from_slice(&rest[end..])) else {
+    let (Some(mut checked), Ok(mut description)) = (record(&rest[..end]), serde_json::from_slice(&rest[end..])) else {
         return;
     };
     repeat_texts(&mut description, usize::from(*repeats) * 4 + 1);
     let now = Timestamp::from_millis(1_767_780_751_250).expect("in range");
     let stall_after = Some(Duration::from_hours(6));
-    let checked = record.check(&Observation::Described(Box::new(description)), now, stall_after);
+    checked.check(&Observation::Described(Box::new(description)), now, stall_after);
 
     let mut result = Checked::default();
     for image in 0..=usize::from(*images) % MAX_RECORDS {
