@@ -17,7 +17,7 @@ use futures_util::FutureExt as _;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{
-        Client,
+        Client, Error as Refusal,
         connect::{CaptureConnection, Connect, HttpConnector as TcpConnector, capture_connection},
     },
     rt::{TokioExecutor, TokioTimer},
@@ -96,7 +96,7 @@ fn connector_error(error: BoxError) -> ConnectorError {
         ConnectorError::other(error, Some(ErrorKind::TransientError))
     } else if io.is_some()
         || hyper.is_some_and(|hyper| hyper.is_closed() || hyper.is_canceled())
-        || find::<hyper_util::client::legacy::Error>(error.as_ref()).is_some_and(|error| error.is_connect())
+        || find::<Refusal>(error.as_ref()).is_some_and(Refusal::is_connect)
     {
         ConnectorError::io(error)
     } else {

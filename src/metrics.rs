@@ -7,11 +7,12 @@ use std::{
 
 use metrics::counter;
 use metrics_cloudwatch_embedded::{Builder, Collector};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
     clock::{Clock as _, SystemClock},
-    import::{Outcome, Timestamp},
+    import::{Outcome, Record, Timestamp},
     tracker::{Checked, Progressed},
 };
 
@@ -25,12 +26,13 @@ pub(crate) fn emit(checked: &Checked) {
         start()
     });
     let Some(collector) = collector else { return };
-    let outcomes = |outcome| checked.records.iter().filter(move |record| record.outcome() == outcome).count();
+    let outcomes: Vec<Outcome> = checked.records.iter().map(Record::outcome).collect();
+    let count = |outcome| outcomes.iter().filter(|other| **other == outcome).count();
     let stalled = checked.records.iter().filter(|record| record.memory.stalled).count();
     for (name, count) in [
-        ("Pending", outcomes(Outcome::Pending)),
-        ("Completed", outcomes(Outcome::Completed)),
-        ("Failed", outcomes(Outcome::Failed)),
+        ("Pending", count(Outcome::Pending)),
+        ("Completed", count(Outcome::Completed)),
+        ("Failed", count(Outcome::Failed)),
         ("Transitions", checked.announced.len()),
         ("CheckErrors", checked.failed_checks),
         ("Stalled", stalled),
@@ -52,10 +54,27 @@ fn write_progress(progressed: &[Progressed], mut log: impl Write) -> io::Result<
     let metric = json!({"Name": "Progress", "Unit": "Percent"});
     let about = json!([{"Namespace": NAMESPACE, "Dimensions": [["ImageId"]], "Metrics": [metric]}]);
     for Progressed { image_id, percentage } in progressed {
-        let aws = json!({"Timestamp": now, "CloudWatchMetrics": about});
-        writeln!(log, "{}", json!({"_aws": aws, "ImageId": image_id, "Progress": percentage}))?;
+        let aws = Embedded { timestamp: now, cloud_watch_metrics: &about };
+        serde_json::to_writer(&mut log, &ProgressLine { aws, image_id, progress: *percentage })?;
+        log.write_all(b"\n")?;
     }
     Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ProgressLine<'a> {
+    #[serde(rename = "_aws")]
+    aws: Embedded<'a>,
+    image_id: &'a str,
+    progress: i32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Embedded<'a> {
+    timestamp: i64,
+    cloud_watch_metrics: &'a Value,
 }
 
 static COLLECTOR: OnceLock<Option<&'static Collector>> = OnceLock::new();

@@ -2,7 +2,7 @@
 
 mod import;
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ use crate::{
     announcement::{Announce, Announcement, into_batches},
     clock::{Clock, Schedule},
     error::{CallError, Error, Service},
-    import::{Memory, Observation, Record, Timestamp, Transition},
+    import::{Memory, Record, Timestamp, Transition},
     in_time::{in_time, in_time_if_sent},
     ledger::{Ledger, Written},
     workspaces::DescribeImport,
@@ -125,17 +125,14 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
         let first = fastrand::usize(..order.len());
         order.rotate_left(first);
         let ids: Vec<String> = order.iter().map(|&index| imports[index].record.image_id.clone()).collect();
-        let found: Vec<(usize, Option<Result<Observation, CallError>>)> = stream::iter(order.into_iter().zip(&ids))
-            .map(|(index, id)| async move {
-                (index, in_time_if_sent(Service::WorkSpaces, until, self.workspaces.describe(id)).await)
-            })
-            .buffer_unordered(self.concurrency)
-            .collect()
-            .await;
+        let describing = stream::iter(order.into_iter().zip(&ids)).map(|(index, id)| async move {
+            (index, in_time_if_sent(Service::WorkSpaces, until, self.workspaces.describe(id)).await)
+        });
+        let mut describing = pin!(describing.buffer_unordered(self.concurrency));
 
-        let now = Timestamp::from(self.clock.now());
         let (mut described, mut worked) = (0, 0);
-        for (index, found) in found {
+        while let Some((index, found)) = describing.next().await {
+            let now = Timestamp::from(self.clock.now());
             let import = &mut imports[index];
             let Some(found) = found else { continue };
             described += 1;
@@ -170,21 +167,20 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
     /// Publishes what is owed, as few calls as it takes.
     async fn announce(&self, imports: &mut [Import], until: Instant) -> Result<(), Error> {
         let observed_at = Timestamp::from(self.clock.now());
-        let mut owing = Vec::new();
-        let mut messages = Vec::new();
-        for (index, import) in imports.iter().enumerate() {
-            if let (Progress::Checked, Some(transition)) = (import.progress, &import.record.memory.owed) {
-                owing.push(index);
-                let announcement = Announcement {
-                    image_id: &import.record.image_id,
-                    transition,
-                    description: import.record.description.as_deref(),
-                    region: &self.region,
-                    observed_at,
-                };
-                messages.push(announcement.message());
-            }
-        }
+        let owing = imports.iter().enumerate().filter_map(|(index, import)| match import.progress {
+            Progress::Checked => Some((index, import, import.record.memory.owed.as_ref()?)),
+            _ => None,
+        });
+        let messages = owing.clone().map(|(_, import, transition)| {
+            let announcement = Announcement {
+                image_id: &import.record.image_id,
+                transition,
+                description: import.record.description.as_deref(),
+                region: &self.region,
+                observed_at,
+            };
+            announcement.message()
+        });
         let results: Vec<Vec<Result<(), CallError>>> = stream::iter(into_batches(messages))
             .map(|batch| async move {
                 match in_time(Service::Sns, until, self.topic.publish(&batch)).await {
@@ -196,6 +192,7 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
             .collect()
             .await;
 
+        let owing: Vec<usize> = owing.map(|(index, ..)| index).collect();
         let none_worked = !owing.is_empty() && results.iter().flatten().all(Result::is_err);
         for (index, result) in owing.into_iter().zip(results.into_iter().flatten()) {
             match result {

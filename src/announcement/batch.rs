@@ -8,25 +8,22 @@ pub const MAX_ENTRIES: usize = 10;
 /// The most bytes of one call, and so of one message: `Message` and attributes, all entries together.
 pub const MAX_BYTES: usize = 262_144;
 
-/// Fills batches in order, each to what one call takes.
-#[must_use]
-pub fn into_batches(messages: Vec<Message>) -> Vec<Vec<Message>> {
-    let mut batches: Vec<Vec<Message>> = Vec::new();
-    let mut bytes = 0;
-    for message in messages {
-        let size = message.size();
-        match batches.last_mut() {
-            Some(batch) if batch.len() < MAX_ENTRIES && bytes + size <= MAX_BYTES => {
-                bytes += size;
-                batch.push(message);
-            }
-            _ => {
-                bytes = size;
-                batches.push(vec![message]);
-            }
+/// Fills batches in order, each to what one call takes, as they are asked for: a thousand messages need not be there
+/// at once.
+pub fn into_batches(messages: impl Iterator<Item = Message>) -> impl Iterator<Item = Vec<Message>> {
+    let mut messages = messages.peekable();
+    std::iter::from_fn(move || {
+        let first = messages.next()?;
+        let mut bytes = first.size();
+        let mut batch = vec![first];
+        while batch.len() < MAX_ENTRIES
+            && let Some(next) = messages.next_if(|next| bytes + next.size() <= MAX_BYTES)
+        {
+            bytes += next.size();
+            batch.push(next);
         }
-    }
-    batches
+        Some(batch)
+    })
 }
 
 #[cfg(test)]
@@ -45,7 +42,7 @@ mod tests {
     }
 
     fn lengths(count: usize, size: usize) -> Vec<usize> {
-        into_batches(messages(count, size)).iter().map(Vec::len).collect()
+        into_batches(messages(count, size).into_iter()).map(|batch| batch.len()).collect()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is known of one import, what a check of it finds, and what is due then.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,9 +79,9 @@ impl Observation {
 /// The one member of a carried description that decides anything.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Described {
-    #[serde(default)]
-    state: Option<String>,
+struct Described<'a> {
+    #[serde(borrow, default)]
+    state: Option<Cow<'a, str>>,
 }
 
 impl Record {

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::{

@@ -1,7 +1,10 @@
 use std::error::Error;
 
 use serde_json::json;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use super::*;
 use crate::{
