@@ -152,7 +152,10 @@ impl Results {
             let load = Load { contender: OURS.to_owned(), imports: 1000, latency, concurrency, memory_mb };
             Some(ms(self.many(&load)?.took) / ms(load.ideal()))
         };
-        let most_rss = self.many.iter().filter(|(load, _)| load.contender == OURS && load.imports == 1000);
+        let most_rss = |concurrency| {
+            let is = |load: &Load| load.contender == OURS && load.imports == 1000 && load.concurrency == concurrency;
+            self.many.iter().filter(|(load, _)| is(load)).map(|(_, many)| mb(many.peak_rss)).reduce(f64::max)
+        };
         let of = |ours: Option<f64>, others: Option<f64>| Some(ours? / others?);
         let init = |contender| self.median_of(contender, FULL, |cold| cold.init);
         let measured = [
@@ -179,7 +182,8 @@ impl Results {
                 of(self.cpu_per_import(OURS), self.cpu_per_import("Python")),
                 1.0 / 15.0,
             ),
-            ("peak RSS at 1,000 imports, MB", most_rss.map(|(_, many)| mb(many.peak_rss)).reduce(f64::max), 11.0),
+            ("peak RSS at 1,000 imports, concurrency 8, MB", most_rss(8), 11.0),
+            ("peak RSS at 1,000 imports, concurrency 32, MB", most_rss(32), 11.0),
             (
                 "init with the ledger − without, ms",
                 init(OURS_LEDGER).zip(init(OURS)).map(|(with, without)| with - without),
