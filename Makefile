@@ -53,9 +53,10 @@ test: setup lint dependencies tools-test template cargo-test example build relea
 	@echo 'make test: everything holds'
 
 .PHONY: lint
-lint: ## formatting and clippy
+lint: ## formatting, lock files and clippy
 	@tools/timed 'formatting' cargo fmt --all --check
 	@tools/timed 'formatting of fuzz' cargo fmt --manifest-path fuzz/Cargo.toml --check
+	@tools/timed 'lock file of fuzz' cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
 	@tools/timed 'clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: dependencies
