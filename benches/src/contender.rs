@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::Command,
 };
 
@@ -94,6 +94,18 @@ impl Contender {
         let mut contender = self.clone();
         contender.env.insert(name.to_owned(), value.to_owned());
         contender
+    }
+
+    /// The same, started by a profiler that this environment's `PATH` has.
+    pub(crate) fn under(&self, profiler: &str) -> Result<Self> {
+        let mut contender = self.clone();
+        let path = std::env::var("PATH")?;
+        let program = path::absolute(&self.command[0])?.to_string_lossy().into_owned();
+        let words = profiler.split_whitespace().map(ToOwned::to_owned);
+        contender.command =
+            ["/usr/bin/env".to_owned(), format!("PATH={path}")].into_iter().chain(words).chain([program]).collect();
+        contender.command.extend_from_slice(&self.command[1..]);
+        Ok(contender)
     }
 
     /// What a start of it reads from disk: its program, and the packages that came with it.

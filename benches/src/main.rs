@@ -36,22 +36,19 @@ struct Options {
     /// Leave out invocations with many imports
     #[arg(long)]
     no_many: bool,
-    /// Only start the services and print the environment that leads to them, for a profiler's run
-    #[arg(long)]
-    serve: bool,
+    /// Only start this function under a profiler, such as `valgrind --tool=callgrind`, for one invocation
+    #[arg(long, value_name = "COMMAND")]
+    under: Option<String>,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<()> {
     let options = Options::parse();
     let services = Services::start().await?;
-    if options.serve {
-        let (name, few) = contender::FEW;
-        let variables = services.variables().into_iter().chain([(name, services.fill_in(few))]);
-        println!("{}", serde_json::to_string(&variables.collect::<BTreeMap<_, _>>())?);
-        std::future::pending::<()>().await;
-    }
     let mut contenders = contender::all()?;
+    if let Some(profiler) = &options.under {
+        return measure::profile(&contenders[0].under(profiler)?, &services).await;
+    }
     if let Some(only) = &options.only {
         contenders.retain(|contender| contender.name.contains(only.as_str()));
     }

@@ -68,6 +68,13 @@ pub(crate) async fn cold(contender: &Contender, services: &Services, under: Unde
     Ok(Cold { init: started.init, first, warm: median(warm), cpu, peak_rss: started.peak_rss()? })
 }
 
+/// One start and one invocation under a profiler, which then writes down what it saw.
+pub(crate) async fn profile(contender: &Contender, services: &Services) -> Result<()> {
+    let started = Started::start(contender, services, None).await?;
+    started.invoke(&event(1).to_string()).await?;
+    started.end()
+}
+
 /// What invocations with many imports came to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Many {

@@ -8,6 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use simulator::RuntimeApi;
 
 use crate::{
@@ -79,6 +83,13 @@ impl Started {
         let invocation = self.api.invoke(event.to_owned(), TIMEOUT).await?;
         invocation.result.map_err(|error| anyhow!("{}", error.raw))?;
         Ok(invocation.took)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn end(mut self) -> Result<()> {
+        kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// CPU time since the start.
