@@ -208,6 +208,7 @@ impl Results {
             let met = if value <= at_most { "met" } else { "missed" };
             let _ = writeln!(page, "| {what} | {} | {} | {met} |", fraction(value), fraction(at_most));
         }
+        page.push_str("\n[`PROFILE.md`](PROFILE.md) says what stands in the way of those that are missed.\n");
         Ok(page)
     }
 
