@@ -69,7 +69,8 @@ pub(crate) async fn in_time_if_sent<T>(
     CALL.scope(RefCell::default(), call).await
 }
 
-fn late(service: Service) -> CallError {
+/// A call that had no answer, or was not begun, by the time that it had.
+pub(crate) fn late(service: Service) -> CallError {
     CallError::timeout(service, "no answer before the invocation's time was up")
 }
 
