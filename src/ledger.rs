@@ -211,12 +211,24 @@ fn read_item(item: HashMap<String, AttributeValue>) -> Result<(String, Memory), 
             format!("an item of the ledger is not one of this function's: {why}"),
         )
     };
+    if !item.values().all(is_known) {
+        return Err(foreign("an attribute has a type that is not known"));
+    }
     let item: Item = from_item(item).map_err(|error| foreign(&error.to_string()))?;
     let (image_id, memory) = (item.image_id.clone(), Memory::from(item));
     if !memory.is_sound() {
         return Err(foreign("its numbers or its states make no sense"));
     }
     Ok((image_id, memory))
+}
+
+/// `serde_dynamo` panics over what the SDK does not know.
+fn is_known(value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::L(values) => values.iter().all(is_known),
+        AttributeValue::M(values) => values.values().all(is_known),
+        value => !value.is_unknown(),
+    }
 }
 
 fn owed_value(owed: &Transition) -> Result<AttributeValue, CallError> {
