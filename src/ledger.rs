@@ -34,10 +34,13 @@ pub enum Written {
     Lost(Option<Memory>),
 }
 
+/// What is remembered of each image, or why that cannot be told.
+pub type Remembered = HashMap<String, Result<Memory, CallError>>;
+
 /// Remembers imports between invocations.
 pub trait Ledger {
     /// What is remembered of these images; images of which nothing is are left out.
-    fn read(&self, image_ids: &[&str]) -> impl Future<Output = Result<HashMap<String, Memory>, CallError>>;
+    fn read(&self, image_ids: &[&str]) -> impl Future<Output = Result<Remembered, CallError>>;
 
     /// Remembers `new`, if what is remembered still is `read`.
     fn write(
@@ -58,9 +61,9 @@ pub enum Store {
 }
 
 impl Ledger for Store {
-    async fn read(&self, image_ids: &[&str]) -> Result<HashMap<String, Memory>, CallError> {
+    async fn read(&self, image_ids: &[&str]) -> Result<Remembered, CallError> {
         match self {
-            Self::Payload => Ok(HashMap::new()),
+            Self::Payload => Ok(Remembered::new()),
             Self::Table(table) => table.read(image_ids).await,
         }
     }
@@ -128,8 +131,8 @@ impl Table {
     }
 
     /// One batch; `UnprocessedKeys` are asked for again, after a pause that grows, for as long as the caller waits.
-    async fn read_batch(&self, image_ids: &[&str]) -> Result<Vec<(String, Memory)>, CallError> {
-        let mut items = Vec::with_capacity(image_ids.len());
+    async fn read_batch(&self, image_ids: &[&str]) -> Result<Remembered, CallError> {
+        let mut items = Remembered::with_capacity(image_ids.len());
         let mut keys: Vec<_> = image_ids.iter().map(|id| HashMap::from([key(id)])).collect();
         let mut pause = std::time::Duration::from_millis(50);
         loop {
@@ -139,7 +142,8 @@ impl Table {
             let got = read.interceptor(NoteAnswers::<BatchGetItemError>::of(Service::DynamoDb)).send().await;
             let got = got.map_err(|error| call_error(Service::DynamoDb, error))?;
             for item in got.responses.into_iter().flat_map(HashMap::into_values).flatten() {
-                items.push(read_item(item)?);
+                // One that makes no sense must not keep the others from being read.
+                items.insert(image_of(&item)?, read_item(item));
             }
             keys = got.unprocessed_keys.into_iter().flat_map(HashMap::into_values).flat_map(|left| left.keys).collect();
             if keys.is_empty() {
@@ -152,7 +156,7 @@ impl Table {
 }
 
 impl Ledger for Table {
-    async fn read(&self, image_ids: &[&str]) -> Result<HashMap<String, Memory>, CallError> {
+    async fn read(&self, image_ids: &[&str]) -> Result<Remembered, CallError> {
         let batches = try_join_all(image_ids.chunks(MAX_KEYS).map(|batch| self.read_batch(batch))).await?;
         Ok(batches.into_iter().flatten().collect())
     }
@@ -183,7 +187,7 @@ impl Ledger for Table {
         match put.send().await {
             Ok(_) => Ok(Written::Done),
             Err(error) => match winner(&error) {
-                Some(item) => Ok(Written::Lost(item.map(read_item).transpose()?.map(|(_, memory)| memory))),
+                Some(item) => Ok(Written::Lost(item.map(read_item).transpose()?)),
                 None => Err(call_error(Service::DynamoDb, error)),
             },
         }
@@ -203,23 +207,27 @@ fn key(image_id: &str) -> (String, AttributeValue) {
     ("ImageId".to_owned(), AttributeValue::S(image_id.to_owned()))
 }
 
-/// An item as it was read: the image, and what is remembered of it.
-fn read_item(item: HashMap<String, AttributeValue>) -> Result<(String, Memory), CallError> {
-    let foreign = |why: &str| {
-        CallError::bad_response(
-            Service::DynamoDb,
-            format!("an item of the ledger is not one of this function's: {why}"),
-        )
-    };
+/// Whose item this is: the table's key tells, whatever else is in it.
+fn image_of(item: &HashMap<String, AttributeValue>) -> Result<String, CallError> {
+    match item.get("ImageId") {
+        Some(AttributeValue::S(image_id)) => Ok(image_id.clone()),
+        _ => Err(foreign("it has no ImageId")),
+    }
+}
+
+/// What an item remembers.
+fn read_item(item: HashMap<String, AttributeValue>) -> Result<Memory, CallError> {
     if !item.values().all(is_known) {
         return Err(foreign("an attribute has a type that is not known"));
     }
     let item: Item = from_item(item).map_err(|error| foreign(&error.to_string()))?;
-    let (image_id, memory) = (item.image_id.clone(), Memory::from(item));
-    if !memory.is_sound() {
-        return Err(foreign("its numbers or its states make no sense"));
-    }
-    Ok((image_id, memory))
+    let memory = Memory::from(item);
+    if memory.is_sound() { Ok(memory) } else { Err(foreign("its numbers or its states make no sense")) }
+}
+
+fn foreign(why: &str) -> CallError {
+    let cause = format!("an item of the ledger is not one of this function's: {why}");
+    CallError::bad_response(Service::DynamoDb, cause)
 }
 
 /// `serde_dynamo` panics over what the SDK does not know.

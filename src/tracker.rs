@@ -96,22 +96,16 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
         let image_ids: Vec<_> = records.iter().map(|record| record.image_id.as_str()).collect();
         let read = in_time(Service::DynamoDb, until, self.ledger.read(&image_ids)).await;
         let mut items = read.map_err(Error::Call)?;
-        let imports = records.into_iter().map(|mut record| {
+        let recalled = |record: Record| {
             let item = items.remove(&record.image_id);
-            if let Some(item) = item.as_ref().filter(|item| item.sequence >= record.memory.sequence) {
-                record.memory = item.clone();
-            }
-            Import {
-                before: record.memory.clone(),
-                progress: if record.needs_check() { Progress::Unchecked } else { Progress::Settled },
-                record,
-                item,
-                percentage: None,
-                announced: None,
-                error: None,
-            }
-        });
-        Ok(imports.collect())
+            Import::recalled(record, item.transpose())
+        };
+        let mut imports: Vec<Import> = records.into_iter().map(recalled).collect();
+        let none_worked = imports.iter().all(|import| import.progress == Progress::Stopped);
+        match take_first_error_if(none_worked, &mut imports, Service::DynamoDb) {
+            Some(error) => Err(Error::Call(error)),
+            None => Ok(imports),
+        }
     }
 
     /// Describes each import that is not settled, and compares: what is due then is owed by its record.

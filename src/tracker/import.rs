@@ -35,6 +35,27 @@ pub(super) enum Progress {
 }
 
 impl Import {
+    /// A record beside what the ledger remembers of it. Where that cannot be told, nothing more is done.
+    pub(super) fn recalled(mut record: Record, item: Result<Option<Memory>, CallError>) -> Self {
+        let (item, error) = item.map_or_else(|error| (None, Some(error)), |item| (item, None));
+        if let Some(item) = item.as_ref().filter(|item| item.sequence >= record.memory.sequence) {
+            record.memory = item.clone();
+        }
+        let mut import = Self {
+            before: record.memory.clone(),
+            progress: if record.needs_check() { Progress::Unchecked } else { Progress::Settled },
+            record,
+            item,
+            percentage: None,
+            announced: None,
+            error: None,
+        };
+        if let Some(error) = error {
+            import.fail(error);
+        }
+        import
+    }
+
     /// SNS has taken what it owed.
     pub(super) fn succeed(&mut self) {
         self.announced = self.record.memory.owed.clone();

@@ -310,6 +310,24 @@ async fn an_item_of_somebody_else_is_told_and_left_alone() {
 }
 
 #[tokio::test]
+async fn an_item_of_somebody_else_keeps_no_other_image_back() {
+    let kept = Kept::new().await;
+    kept.rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+    let theirs = json!({"ImageId": image(0), "Sequence": "seven"});
+    kept.table.put(theirs.clone()).await;
+    let before = json!({"ImageId": image(0), "State": "PENDING", "Sequence": 3});
+    let response = kept.rig.invoke(event([before, json!({"ImageId": image(1)})])).await;
+    assert_eq!(announced(&kept.rig.sns), [format!("{}#1:VALIDATING", image(1))]);
+    let record = &response["Imports"][0];
+    assert_eq!(record["CheckError"]["Error"], "DynamoDb.BadResponse");
+    assert_eq!(json!([record["State"], record["Sequence"], record["Outcome"]]), json!(["PENDING", 3, "PENDING"]));
+    assert_eq!((&record["Description"], &record["Owed"]), (&Value::Null, &Value::Null), "as it went in");
+    assert_eq!(kept.rig.workspaces.calls_of(&image(0)), 0, "it is not described");
+    assert_eq!(kept.table.json(&image(0)).await, Some(theirs), "and not written");
+    assert_eq!(response["Unchecked"], 0);
+}
+
+#[tokio::test]
 async fn the_payload_ahead_of_the_ledger() {
     let kept = Kept::new().await;
     kept.table

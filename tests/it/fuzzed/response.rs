@@ -140,7 +140,7 @@ impl Services {
                 2 => {
                     // An answer that leaves keys unprocessed is asked for again, for as long as the caller waits.
                     if let Ok(read) = timeout(Duration::from_secs(5), self.table.read(&[IMAGE])).await {
-                        remembered(read.map(|items| items.into_values().collect()));
+                        remembered(read.and_then(|items| items.into_values().collect()));
                     }
                 }
                 _ => {

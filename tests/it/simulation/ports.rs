@@ -1,7 +1,6 @@
 //! The three ports over the simulated world, with everything that can go wrong on the way.
 
 use std::{
-    collections::HashMap,
     rc::Rc,
     time::{Duration, SystemTime},
 };
@@ -13,7 +12,7 @@ use workspaces_image_import::{
     clock::Clock,
     error::{CallError, Service},
     import::{Description, Memory, Observation, Timestamp},
-    ledger::{Ledger, Written},
+    ledger::{Ledger, Remembered, Written},
     workspaces::DescribeImport,
 };
 
@@ -156,13 +155,13 @@ fn delivery(message: &Message) -> Delivery {
 }
 
 impl Ledger for Ports {
-    async fn read(&self, image_ids: &[&str]) -> Result<HashMap<String, Memory>, CallError> {
+    async fn read(&self, image_ids: &[&str]) -> Result<Remembered, CallError> {
         if self.world.borrow().payload_only {
-            return Ok(HashMap::new());
+            return Ok(Remembered::new());
         }
         let image_ids: Vec<String> = image_ids.iter().map(ToString::to_string).collect();
         self.call(Service::DynamoDb, move |world| {
-            let known = image_ids.into_iter().filter_map(|id| Some((id.clone(), world.ledger.get(&id)?.clone())));
+            let known = image_ids.into_iter().filter_map(|id| Some((id.clone(), Ok(world.ledger.get(&id)?.clone()))));
             known.collect()
         })
         .await
