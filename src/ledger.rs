@@ -49,6 +49,11 @@ pub trait Ledger {
         new: &Memory,
         read: Option<&Memory>,
     ) -> impl Future<Output = Result<Written, CallError>>;
+
+    /// Whether remembering takes a call, which may come too late.
+    fn is_remote(&self) -> bool {
+        true
+    }
 }
 
 /// Where records are remembered, as configured.
@@ -73,6 +78,10 @@ impl Ledger for Store {
             Self::Payload => Ok(Written::Done),
             Self::Table(table) => table.write(image_id, new, read).await,
         }
+    }
+
+    fn is_remote(&self) -> bool {
+        matches!(self, Self::Table(_))
     }
 }
 
