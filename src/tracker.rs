@@ -12,7 +12,7 @@ use crate::{
     announcement::{Announce, Announcement, into_batches},
     clock::{Clock, Schedule},
     error::{CallError, Error, Service},
-    import::{Memory, Record, Timestamp, Transition},
+    import::{Record, Timestamp, Transition},
     in_time::{in_time, in_time_if_sent, late},
     ledger::{Ledger, Written},
     workspaces::DescribeImport,
@@ -155,7 +155,7 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
             import.progress == Progress::Checked
                 && (import.record.memory != import.before || owed.is_some() && owed != owed_by_item)
         };
-        self.write(imports, until, changed, |import| import.record.memory.clone()).await
+        self.write(imports, until, changed).await
     }
 
     /// Publishes what is owed, as few calls as it takes.
@@ -200,60 +200,29 @@ impl<W: DescribeImport, A: Announce, L: Ledger, C: Clock> Tracker<W, A, L, C> {
         take_first_error_if(none_worked, imports, Service::Sns).map_or(Ok(()), |error| Err(Error::Call(error)))
     }
 
-    /// Crosses off what SNS has taken.
+    /// Crosses off what SNS has taken. Where that cannot be written it was announced all the same, and the payload says so.
     async fn settle(&self, imports: &mut [Import], until: Instant) -> Writes {
-        let announced = |import: &Import| import.announced.is_some();
-        let writes = self.write(imports, until, announced, |import| import.record.memory.settled()).await;
-        for import in imports.iter_mut().filter(|import| announced(import)) {
-            // Where the ledger could not be written it was announced all the same, and the payload can say so.
-            if import.record.memory.owed == import.announced {
-                import.record.memory = import.record.memory.settled();
-            }
-        }
-        writes
+        self.write(imports, until, |import| import.announced.is_some()).await
     }
 
-    /// Writes the `new` memory of each import that `is_due`; who loses to another invocation adopts its item.
-    async fn write(
-        &self,
-        imports: &mut [Import],
-        until: Instant,
-        is_due: impl Fn(&Import) -> bool,
-        new: impl Fn(&Import) -> Memory,
-    ) -> Writes {
-        let due: Vec<(usize, Memory)> = imports
-            .iter()
-            .enumerate()
-            .filter(|(_, import)| is_due(import))
-            .map(|(i, import)| (i, new(import)))
-            .collect();
-        let written: Vec<(usize, Memory, Result<Written, CallError>)> = {
-            let imports = &*imports;
-            stream::iter(due)
-                .map(|(index, new)| async move {
-                    let Import { record, item, .. } = &imports[index];
-                    let write = self.ledger.write(&record.image_id, &new, item.as_ref());
-                    let written = self.in_time_for_ledger(until, write).await;
-                    (index, new, written)
-                })
-                .buffer_unordered(self.concurrency)
-                .collect()
-                .await
-        };
+    /// Writes the memory of each import that `is_due`; who loses to another invocation adopts its item.
+    async fn write(&self, imports: &mut [Import], until: Instant, is_due: impl Fn(&Import) -> bool) -> Writes {
+        let due = imports.iter().enumerate().filter(|(_, import)| is_due(import));
+        let written: Vec<(usize, Result<Written, CallError>)> = stream::iter(due)
+            .map(|(index, Import { record, item, .. })| async move {
+                let write = self.ledger.write(&record.image_id, &record.memory, item.as_ref());
+                (index, self.in_time_for_ledger(until, write).await)
+            })
+            .buffer_unordered(self.concurrency)
+            .collect()
+            .await;
         let mut writes = Writes::default();
-        for (index, new, written) in written {
+        for (index, written) in written {
             let import = &mut imports[index];
             writes.begun += 1;
             match written {
-                Ok(Written::Done) => {
-                    import.record.memory = new.clone();
-                    import.item = Some(new);
-                }
-                Ok(Written::Lost(winner)) => {
-                    import.record.memory = winner.clone().unwrap_or_else(|| import.before.clone());
-                    import.item = winner;
-                    import.progress = Progress::Stopped;
-                }
+                Ok(Written::Done) => import.item = Some(import.record.memory.clone()),
+                Ok(Written::Lost(winner)) => import.lose(winner),
                 Err(error) => {
                     writes.failed += 1;
                     import.fail(error);

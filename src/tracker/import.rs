@@ -9,7 +9,8 @@ use crate::{
 /// One import on its way through the flow.
 pub(super) struct Import {
     pub(super) record: Record,
-    /// As the record was before the check.
+    /// As the record was before the check, or, once SNS has taken what it owed, as it has been since: it never falls back
+    /// behind that.
     pub(super) before: Memory,
     /// The ledger's item, as read or as last written.
     pub(super) item: Option<Memory>,
@@ -56,9 +57,11 @@ impl Import {
         import
     }
 
-    /// SNS has taken what it owed.
+    /// SNS has taken what it owed: it has moved on, whatever becomes of the ledger's item.
     pub(super) fn succeed(&mut self) {
         self.announced = self.record.memory.owed.clone();
+        self.record.memory = self.record.memory.settled();
+        self.before = self.record.memory.clone();
         if let Some(transition) = &self.announced {
             tracing::info!(
                 ImageId = self.record.image_id,
@@ -71,6 +74,15 @@ impl Import {
                 "transition announced"
             );
         }
+    }
+
+    /// Another invocation was first: its item counts, unless somebody deleted that, or put one that is behind in its place.
+    /// A number that was announced would then be used again.
+    pub(super) fn lose(&mut self, winner: Option<Memory>) {
+        let ahead = winner.as_ref().filter(|winner| winner.sequence >= self.before.sequence);
+        self.record.memory = ahead.unwrap_or(&self.before).clone();
+        self.item = winner;
+        self.progress = Progress::Stopped;
     }
 
     /// Nothing more is done for it this time.

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     announcement::Message,
     clock::SystemClock,
-    import::{Description, Observation, State},
+    import::{Description, Memory, Observation, State},
     ledger::{Remembered, Store},
 };
 
@@ -105,4 +105,47 @@ async fn a_write_to_a_ledger_can_be_too_late() {
     let error = tracker.check(vec![record("PENDING", 4)], &late_to_write()).await.expect_err("not one write");
     assert_eq!(error.name(), "DynamoDb.Timeout");
     assert_eq!(tracker.topic.0.get(), 0);
+}
+
+/// What becomes of a record whose writes are answered so, and how many messages go out.
+async fn after(answers: impl IntoIterator<Item = Written>) -> (Record, usize) {
+    let tracker = tracker(Answers::new(answers));
+    let schedule = Schedule::lay_out(A_WHILE).expect("time");
+    let mut checked = tracker.check(vec![record("PENDING", 4)], &schedule).await.expect("a response");
+    assert!(tracker.ledger.0.borrow().is_empty(), "every write was asked for");
+    assert_eq!(checked.announced.len(), tracker.topic.0.get());
+    (checked.records.remove(0), tracker.topic.0.get())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_announced_counts_where_the_item_has_gone_or_is_behind() {
+    for item in [None, Some(memory("PENDING", 0)), Some(memory("PENDING", 4))] {
+        let (record, published) = after([Written::Done, Written::Lost(item)]).await;
+        assert_eq!(published, 1);
+        assert_eq!(record.memory, memory("VALIDATING", 5), "its number is not used again");
+        assert!(record.check_error.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_level_or_ahead_counts_after_the_announcement() {
+    for item in [memory("VALIDATING", 5), memory("PUBLISHING", 6)] {
+        let (record, published) = after([Written::Done, Written::Lost(Some(item.clone()))]).await;
+        assert_eq!((record.memory, published), (item, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_loses_before_the_announcement_adopts_what_is_not_behind() {
+    let before = memory("PENDING", 4);
+    let same = Memory { stalled: true, ..before.clone() };
+    for (item, counts) in [
+        (None, before.clone()),
+        (Some(memory("PENDING", 1)), before),
+        (Some(same.clone()), same),
+        (Some(memory("PUBLISHING", 6)), memory("PUBLISHING", 6)),
+    ] {
+        let (record, published) = after([Written::Lost(item)]).await;
+        assert_eq!((record.memory, published), (counts, 0));
+    }
 }

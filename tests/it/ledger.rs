@@ -209,6 +209,29 @@ async fn the_loser_of_the_second_write_adopts_the_winners_item() {
 }
 
 #[tokio::test]
+async fn an_item_deleted_under_way_does_not_bring_a_number_back() {
+    let kept = Kept::new().await;
+    kept.describe("VALIDATING");
+    // A person deletes the item once it owes, while the publish is under way.
+    let (client, name) = (kept.table.client.clone(), kept.table.name.clone());
+    kept.rig.sns.set(SnsAnswer::After(Duration::from_millis(800), Box::new(SnsAnswer::Take)));
+    let delete = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let key = AttributeValue::S(IMAGE.to_owned());
+        client.delete_item().table_name(name).key("ImageId", key).send().await.expect("deleted");
+    });
+    let record = kept.rig.check(json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 4})).await;
+    delete.await.expect("done");
+    assert_eq!(json!([record["State"], record["Sequence"], record["Owed"]]), json!(["VALIDATING", 5, null]));
+    assert_eq!(record["CheckError"], Value::Null);
+    assert_eq!(kept.table.json(IMAGE).await, None, "deleted is deleted");
+    kept.rig.sns.set(SnsAnswer::Take);
+    kept.describe("PUBLISHING");
+    kept.rig.check(record).await;
+    assert_eq!(announced(&kept.rig.sns), [format!("{IMAGE}#5:VALIDATING"), format!("{IMAGE}#6:PUBLISHING")]);
+}
+
+#[tokio::test]
 async fn of_two_at_once_one_publishes() {
     let kept = Kept::new().await;
     let twin = kept.twin().await;
