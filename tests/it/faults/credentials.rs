@@ -17,7 +17,7 @@ use super::{
     report::{Answer, Report},
     services::{Service, Services},
 };
-use crate::support::{Rig, Stage, emulator::ministack};
+use crate::support::{Rig, SECRET_KEY, SESSION_TOKEN, Stage, emulator::ministack};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -46,7 +46,7 @@ impl Source {
                 let number = count.fetch_add(1, Ordering::SeqCst) + 1;
                 let expiration = DateTime::from(SystemTime::now() + lifetime).fmt(Format::DateTime).expect("a time");
                 let key = json!({
-                    "AccessKeyId": format!("AKID{number}"), "SecretAccessKey": "secret", "Token": "token",
+                    "AccessKeyId": format!("AKID{number}"), "SecretAccessKey": SECRET_KEY, "Token": SESSION_TOKEN,
                     "Expiration": expiration,
                 });
                 Reply::json(200, &key)

@@ -1,16 +1,18 @@
 //! A rig: the bootstrap binary, as Lambda starts it, between a Runtime API and the services.
 
 pub(crate) mod emulator;
+mod output;
 
 use std::{
-    io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use serde_json::{Value, json};
 use simulator::{FunctionError, RuntimeApi, Sns, WorkSpaces};
+
+use self::output::Output;
+pub(crate) use self::output::{SECRET_KEY, SESSION_TOKEN};
 
 pub(crate) const IMAGE: &str = "wsi-0a1b2c3d4";
 pub(crate) const TOPIC_ARN: &str = "arn:aws:sns:eu-west-1:123456789012:image-imports";
@@ -27,13 +29,14 @@ pub(crate) struct Stage {
     variables: Vec<(String, Option<String>)>,
 }
 
-/// A started function.
+/// A started function. Whatever the test is about, it fails where the function has written its credentials anywhere.
 pub(crate) struct Rig {
     pub(crate) workspaces: WorkSpaces,
     pub(crate) sns: Sns,
     api: RuntimeApi,
     child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
+    /// `None` once it has come to its end.
+    output: Option<Output>,
 }
 
 impl Stage {
@@ -52,8 +55,8 @@ impl Stage {
             .set("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
             .set("AWS_REGION", "eu-west-1")
             .set("AWS_ACCESS_KEY_ID", "AKIDTESTS")
-            .set("AWS_SECRET_ACCESS_KEY", "secret-of-the-tests")
-            .set("AWS_SESSION_TOKEN", "token-of-the-tests")
+            .set("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+            .set("AWS_SESSION_TOKEN", SESSION_TOKEN)
             .set("AWS_LAMBDA_FUNCTION_NAME", "image-imports")
             .set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .set("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
@@ -72,7 +75,7 @@ impl Stage {
     pub(crate) async fn start(self) -> Rig {
         let api = RuntimeApi::start().await.expect("the Runtime API starts");
         let mut command = Command::new(bootstrap());
-        command.env_clear().env("AWS_LAMBDA_RUNTIME_API", api.address()).stdout(Stdio::piped());
+        command.env_clear().env("AWS_LAMBDA_RUNTIME_API", api.address()).stdout(Stdio::piped()).stderr(Stdio::piped());
         for (name, value) in &self.variables {
             match value {
                 Some(value) => command.env(name, value),
@@ -80,15 +83,8 @@ impl Stage {
             };
         }
         let mut child = command.spawn().expect("the bootstrap binary starts");
-        let stdout = child.stdout.take().expect("piped");
-        let lines = Arc::<Mutex<Vec<String>>>::default();
-        let log = Arc::clone(&lines);
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                log.lock().expect("not poisoned").push(line);
-            }
-        });
-        Rig { workspaces: self.workspaces, sns: self.sns, api, child, lines }
+        let output = Some(Output::of(&mut child));
+        Rig { workspaces: self.workspaces, sns: self.sns, api, child, output }
     }
 }
 
@@ -132,13 +128,17 @@ impl Rig {
 
     /// Every log line so far, as JSON.
     pub(crate) fn log(&self) -> Vec<Value> {
-        let lines = self.lines.lock().expect("not poisoned");
+        let lines = self.output().lines.lock().expect("not poisoned");
         lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
     }
 
     /// Forgets the log lines so far.
     pub(crate) fn clear_log(&self) {
-        self.lines.lock().expect("not poisoned").clear();
+        self.output().lines.lock().expect("not poisoned").clear();
+    }
+
+    fn output(&self) -> &Output {
+        self.output.as_ref().expect("it has not come to its end")
     }
 
     /// The function's process.
@@ -172,6 +172,10 @@ impl Drop for Rig {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(output) = self.output.take().filter(|_| !std::thread::panicking()) {
+            let secrets = output.into_secrets();
+            assert!(secrets.is_empty(), "the function wrote its credentials: {secrets:#?}");
+        }
     }
 }
 
