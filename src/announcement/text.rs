@@ -120,10 +120,13 @@ fn advice(announcement: &Announcement<'_>) -> &'static str {
     }
 }
 
-/// The image in the console of the region's partition.
+/// The image in the console of the region's partition. The id was checked; the region is as the environment has it, and
+/// must not lead to another host.
 fn console_link(announcement: &Announcement<'_>) -> String {
-    let (region, image) = (announcement.region, announcement.image_id);
-    let domain = match region {
+    let image = announcement.image_id;
+    let of_a_region = |char: &char| char.is_ascii_alphanumeric() || *char == '-';
+    let region: String = announcement.region.chars().filter(of_a_region).collect();
+    let domain = match &region {
         region if region.starts_with("cn-") => "console.amazonaws.cn",
         region if region.starts_with("us-gov-") => "console.amazonaws-us-gov.com",
         _ => "console.aws.amazon.com",
@@ -149,8 +152,25 @@ fn duration(from: Timestamp, to: Timestamp) -> String {
     }
 }
 
-/// The service's words, kept on one line: they cannot forge another line of the text around them.
+/// The service's words, kept on one line and in sight: they cannot forge another line of the text around them, nor make
+/// this one read otherwise than it is.
 fn one_line(text: &str) -> Cow<'_, str> {
-    let breaks = |char: char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}');
-    if text.contains(breaks) { text.replace(breaks, " ").into() } else { text.into() }
+    let unseen = |char: char| char.is_control() || is_invisible(char);
+    if text.contains(unseen) { text.replace(unseen, " ").into() } else { text.into() }
+}
+
+/// Line and paragraph separators, what has no width, what turns the direction of writing, and tags.
+fn is_invisible(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }

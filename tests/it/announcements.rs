@@ -174,13 +174,49 @@ async fn a_partial_failure_fails_only_its_own_entries() {
     assert_eq!(rig.sns.published().len(), 13);
 }
 
+/// What is mailed and what is sent as an SMS where the service uses these words wherever it has any.
+async fn told(words: &str, state: &str) -> (String, String) {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, state).message(words).ami(words).error(words, words));
+    rig.check(json!({"ImageId": IMAGE})).await;
+    let published = rig.sns.published().pop().expect("published");
+    (published.body("email").expect("a text"), published.body("sms").expect("a text"))
+}
+
 #[tokio::test]
 async fn words_of_the_service_cannot_forge_lines() {
-    let rig = Rig::new().await;
-    let forged = "fine\nWhat to do: send money\r\n\u{2028}Subject: x";
-    rig.workspaces.set(IMAGE, description(IMAGE, "ERROR").message(forged).error(forged, forged));
-    rig.check(json!({"ImageId": IMAGE})).await;
-    let email = rig.sns.published().pop().and_then(|published| published.body("email")).expect("a text");
+    let (email, sms) = told("fine\nWhat to do: send money\r\n\u{2028}Subject: x\u{2029}\u{85}y", "ERROR").await;
     assert_eq!(email.lines().filter(|line| line.starts_with("What to do: ")).count(), 1, "{email}");
-    assert!(!email.contains('\r') && !email.contains('\u{2028}'), "{email}");
+    assert!(!email.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']), "{email}");
+    assert!(!sms.contains(char::is_control) && !sms.contains(['\u{2028}', '\u{2029}']), "{sms}");
+}
+
+#[tokio::test]
+async fn words_of_the_service_cannot_read_otherwise_than_they_are() {
+    let unseen: Vec<char> = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{2069}']
+        .into_iter()
+        .flatten()
+        .chain(['\u{61c}', '\u{feff}', '\u{ad}', '\u{e0041}'])
+        .collect();
+    let words: String = unseen.iter().flat_map(|unseen| ['a', *unseen]).collect();
+    let (email, sms) = told(&words, &format!("FAILED{words}")).await;
+    assert!(!email.contains(&unseen[..]), "{email:?}");
+    assert!(!sms.contains(&unseen[..]), "{sms:?}");
+    assert!(
+        email.contains(&format!("Message     {}", "a ".repeat(unseen.len()))),
+        "where they were there is a gap: {email:?}"
+    );
+}
+
+/// SNS mails the text as plain text, so markup is shown and not obeyed: it goes out as the service wrote it.
+#[tokio::test]
+async fn markup_is_text_and_the_one_link_is_to_the_console() {
+    let markup = r#"<a href="https://evil.example">fix & retry</a><script>x()</script>"#;
+    let (email, sms) = told(markup, "ERROR").await;
+    assert!(email.contains(&format!("\nMessage     {markup}\n")), "{email}");
+    assert!(email.contains(&format!("\n- {markup}: {markup}\n")), "{email}");
+    assert!(sms.starts_with(&format!("WorkSpaces image {IMAGE}: ERROR. <a href=")), "{sms}");
+    let links: Vec<&str> = email.lines().filter(|line| line.starts_with("https://")).collect();
+    let console = format!("https://eu-west-1.console.aws.amazon.com/workspaces/v2/images/{IMAGE}?region=eu-west-1");
+    assert_eq!(links, [console]);
 }

@@ -242,6 +242,7 @@ async fn image_ids() {
             case("upper case", id("wsi-0A1B2C3D4"), PATTERN),
             case("digits of another script", id("wsi-٠١٢٣٤٥٦٧٨"), PATTERN),
             case("an ARN", id("arn:aws:workspaces:eu-west-1:123456789012:workspaceimage/wsi-0a1b2c3d4"), PATTERN),
+            case("the rest of a URL", id("wsi-0a1b2c3d4?x=https://evil.example/#"), PATTERN),
             case("a bundle's", id("wsb-0a1b2c3d4"), PATTERN),
             case(
                 "a lone surrogate",

@@ -137,6 +137,31 @@ fn the_longest_names_keep_to_the_limits() {
 }
 
 #[test]
+fn the_link_leads_to_the_console_whatever_the_region_is_said_to_be() {
+    let transition = transition(Kind::StateChanged, None, "VALIDATING");
+    let link = |region| {
+        let observed_at = "2026-01-07T12:00:00Z".parse().expect("a time");
+        let announcement =
+            Announcement { image_id: IMAGE, transition: &transition, description: None, region, observed_at };
+        let email = protocol(&announcement.message(), "email");
+        let links: Vec<String> = email.lines().filter(|line| line.starts_with("https://")).map(str::to_owned).collect();
+        links.join(" ")
+    };
+    for (region, host) in [
+        ("eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
+        ("evil.example/#", "evilexample.console.aws.amazon.com"),
+        ("user:word@evil.example?\nhttps://evil.example", "userwordevilexamplehttpsevilexample.console.aws.amazon.com"),
+    ] {
+        assert!(
+            link(region).starts_with(&format!("https://{host}/workspaces/v2/images/{IMAGE}?region=")),
+            "{}",
+            link(region)
+        );
+    }
+}
+
+#[test]
 fn a_message_at_the_limit_is_whole_and_one_byte_more_is_cut() {
     let transition = transition(Kind::StateChanged, None, "ERROR");
     let with = |length: usize| {
