@@ -107,7 +107,7 @@ contract: setup
 .PHONY: soak
 soak: setup build fuzz ## fuzzing, 100,000 seeds, 500 killed invocations, 100,000 invocations of one process, 10,000 records, deliberate defects (an hour)
 	@SEEDS=100000 tools/timed 'simulation' cargo test --locked --test it simulation::
-	@KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --test it load::ticks:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --test it load::records:: -- --nocapture
 	@tools/timed 'mutations' .venv/bin/python tools/mutations.py

@@ -6,6 +6,7 @@
 mod deadline;
 mod process;
 mod records;
+mod table;
 mod throttling;
 mod ticks;
 

@@ -1,14 +1,14 @@
-//! Hours of a schedule's ticks in minutes: one process, very many invocations, ever new images.
+//! Hours of a schedule's or a workflow's ticks in minutes: one process, very many invocations, ever new images.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use simulator::description;
 
-use super::{number, process::Usage};
-use crate::support::{Rig, announced, event, image};
+use super::{number, process::Usage, table};
+use crate::support::{Rig, Stage, announced, event, image};
 
-/// How many invocations one process answers; `INVOCATIONS=100000` for a soak.
+/// How many invocations one process answers, with either memory; `INVOCATIONS=100000` for a soak.
 const INVOCATIONS: usize = 1_000;
 
 /// What each image goes through, a state a tick; a new image comes with every tick.
@@ -18,17 +18,38 @@ const LIFE: [&str; 3] = ["PENDING", "VALIDATING", "COMPLETED"];
 /// anything kept of each image or each invocation would.
 const ALLOWED_KB: usize = 1_024;
 
+/// Where records are remembered from one tick to the next.
+#[derive(Clone, Copy)]
+enum Memory {
+    Payload,
+    Ledger,
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn very_many_invocations_leave_nothing_behind() {
+    leave_nothing_behind(&Rig::new().await, Memory::Payload).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_do_they_with_the_ledger() {
+    let table = table::start().await;
+    let stage = Stage::new().await.set("LEDGER_TABLE", table::NAME).set("AWS_ENDPOINT_URL_DYNAMODB", &table.url());
+    leave_nothing_behind(&stage.start().await, Memory::Ledger).await;
+}
+
+async fn leave_nothing_behind(rig: &Rig, memory: Memory) {
     let invocations = number("INVOCATIONS", INVOCATIONS);
     let warm_up = invocations / 5;
-    let rig = Rig::new().await;
     let begun = Instant::now();
     let mut records = Vec::new();
     let (mut warm, mut announcements) = (None, 0);
     println!("| invocations | images | RSS | heap | descriptors | threads | after |\n|---|---|---|---|---|---|---|");
     for tick in 0..invocations {
-        records = self::tick(&rig, tick, records).await;
+        records = self::tick(rig, tick, records).await;
+        if matches!(memory, Memory::Ledger) {
+            // A schedule sends the same each time; what is known of them is in the table.
+            records.iter_mut().for_each(|record| *record = json!({"ImageId": record["ImageId"]}));
+        }
         announcements += LIFE.len().min(tick + 1);
         if (tick + 1).is_multiple_of((invocations / 10).max(1)) {
             let usage = Usage::of(rig.pid());

@@ -166,10 +166,15 @@ pub(crate) struct Queue {
 impl Queue {
     /// Everything that has come, taken off the queue: the notification envelopes, until nothing comes for a second.
     pub(crate) async fn drain(&self) -> Vec<Value> {
+        self.drain_for(1).await
+    }
+
+    async fn drain_for(&self, seconds: i32) -> Vec<Value> {
         let mut notifications = Vec::new();
         loop {
             let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
-            let messages = receive.wait_time_seconds(1).send().await.expect("an answer").messages.unwrap_or_default();
+            let messages =
+                receive.wait_time_seconds(seconds).send().await.expect("an answer").messages.unwrap_or_default();
             if messages.is_empty() {
                 return notifications;
             }
@@ -184,8 +189,17 @@ impl Queue {
 
     /// The `default` texts of everything that has come.
     pub(crate) async fn announcements(&self) -> Vec<Value> {
+        Self::texts(self.drain().await)
+    }
+
+    /// Those that are there already, without a wait for more.
+    pub(crate) async fn arrived(&self) -> Vec<Value> {
+        Self::texts(self.drain_for(0).await)
+    }
+
+    fn texts(envelopes: Vec<Value>) -> Vec<Value> {
         let text = |envelope: &Value| envelope["Message"].as_str().map(str::to_owned).expect("a message");
-        let texts = self.drain().await.into_iter().map(|envelope| text(&envelope));
+        let texts = envelopes.into_iter().map(|envelope| text(&envelope));
         texts.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))).collect()
     }
 }
