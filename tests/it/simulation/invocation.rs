@@ -1,0 +1,61 @@
+//! One invocation: an event in, a response out that can be the next event; or it fails, or is crashed on the way.
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use fastrand::Rng;
+use tokio::time::{Instant, timeout};
+use workspaces_image_import::{clock::Schedule, event, import::Record, response::Response, tracker::Tracker};
+
+use super::{
+    Shared,
+    answer::Answered,
+    ports::{Ports, SimulatedClock},
+};
+
+/// The least `MAX_RESPONSE_BYTES`, which large descriptions do not fit.
+const LIMIT: usize = 16_384;
+
+fn tracker(ports: &Ports, calm: bool, rng: &mut Rng) -> Tracker<Ports, Ports, Ports, SimulatedClock> {
+    Tracker {
+        workspaces: ports.clone(),
+        topic: ports.clone(),
+        ledger: ports.clone(),
+        clock: SimulatedClock { began: ports.world.borrow().began },
+        concurrency: if calm { 8 } else { rng.usize(1..4) },
+        stall_after: Some(Duration::from_mins(30)),
+        region: "eu-west-1".to_owned(),
+    }
+}
+
+/// What an invocation answers, or nothing where it failed or was crashed.
+pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -> Option<Answered> {
+    let calm = world.borrow().calm;
+    let time = Duration::from_millis(if calm { 20_000 } else { rng.u64(600..20_000) });
+    let crash_after = Duration::from_millis(if calm || rng.f64() < 0.6 { 86_400_000 } else { rng.u64(0..6_000) });
+    let ports = Ports { world: Rc::clone(world), confirmed: Rc::new(RefCell::new(Vec::new())) };
+    let tracker = tracker(&ports, calm, &mut rng);
+    let before = records.iter().map(|record| record.memory.clone()).collect();
+    world.borrow_mut().note(|| format!("invoked for {time:?}, to crash after {crash_after:?}: {records:?}"));
+
+    let started = Instant::now();
+    let schedule = Schedule::lay_out(time).expect("time");
+    let Ok(checked) = timeout(crash_after, tracker.check(records, &schedule)).await else {
+        world.borrow_mut().saw("a crash");
+        return None;
+    };
+    let margin = Duration::from_millis(500).max(time / 20);
+    assert!(started.elapsed() + margin <= time, "{:?} of {time:?} were used up", started.elapsed());
+    let checked = checked.inspect_err(|error| world.borrow_mut().note(|| format!("failed: {error:?}"))).ok()?;
+
+    let carried = checked.records.clone();
+    let announced = checked.announced.clone();
+    let json = Response::from(checked).into_json(LIMIT);
+    world.borrow_mut().note(|| format!("answered {json}"));
+    let records = event::parse(&json, LIMIT / 512).expect("a response can be the next event");
+    let confirmed = ports.confirmed.take();
+    let answered = Answered { before, records, announced };
+    answered.carries(&carried);
+    answered.says(&json, &confirmed);
+    answered.agrees_with(&mut world.borrow_mut());
+    Some(answered)
+}
