@@ -36,7 +36,6 @@ struct Said {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SaidOfImport {
-    image_id: String,
     state: Option<String>,
     owed: Option<Transition>,
     outcome: Outcome,
@@ -46,14 +45,13 @@ struct SaidOfImport {
 #[serde(rename_all = "PascalCase")]
 struct SaidOfTransition {
     transition_id: String,
-    image_id: String,
 }
 
 impl Answered {
     /// What the next check needs comes through the JSON as it is.
-    pub(super) fn carries(&self, records: &[Record]) {
-        assert_eq!(self.records.len(), records.len());
-        for (read, made) in self.records.iter().zip(records) {
+    pub(super) fn is_carried_by(&self, records: &[Record]) {
+        assert_eq!(records.len(), self.records.len());
+        for (read, made) in records.iter().zip(&self.records) {
             assert_eq!((&read.image_id, &read.memory), (&made.image_id, &made.memory));
             assert_eq!(read.check_error, made.check_error);
             let description = |record: &Record| record.description.as_ref().map(|json| json.get().to_owned());
@@ -61,8 +59,20 @@ impl Answered {
         }
     }
 
-    /// The counts, the order, and as `Transitions` exactly what SNS confirmed to this invocation.
-    pub(super) fn says(&self, json: &RawValue, confirmed: &[String]) {
+    /// What was announced is exactly what SNS confirmed to this invocation, in the event's order, one of each import.
+    pub(super) fn tells_of(&self, confirmed: &[String]) {
+        let told = self.announced.iter().map(|announced| announced.transition.id(&announced.image_id));
+        let (told, confirmed): (BTreeSet<String>, BTreeSet<String>) =
+            (told.collect(), confirmed.iter().cloned().collect());
+        assert_eq!(told, confirmed, "what SNS took is what is told of");
+        let mut images = self.records.iter().map(|record| &record.image_id);
+        for announced in &self.announced {
+            assert!(images.any(|id| *id == announced.image_id), "out of order, or two of one import: {announced:?}");
+        }
+    }
+
+    /// The counts and the status are those of the records, and `Transitions` is what was announced.
+    pub(super) fn says(&self, json: &RawValue) {
         let said: Said = serde_json::from_str(json.get()).expect("a response");
         let count = |outcome| said.imports.iter().filter(|import| import.outcome == outcome).count();
         let counts = [Outcome::Pending, Outcome::Completed, Outcome::Failed].map(count);
@@ -83,15 +93,8 @@ impl Answered {
             assert!(import.outcome == settled || import.outcome == Outcome::Pending, "{json}");
             assert!(import.owed.is_none() || import.outcome == Outcome::Pending, "{json}");
         }
-
-        let told: BTreeSet<&str> = said.transitions.iter().map(|said| said.transition_id.as_str()).collect();
-        let confirmed: BTreeSet<&str> = confirmed.iter().map(String::as_str).collect();
-        assert_eq!(told, confirmed, "what SNS took is what Transitions tells of");
-        assert_eq!(told.len(), said.transitions.len(), "told twice: {json}");
-        let mut images = said.imports.iter().map(|import| import.image_id.as_str());
-        for transition in &said.transitions {
-            assert!(images.any(|id| id == transition.image_id), "out of order, or two of one import: {json}");
-        }
+        let told = self.announced.iter().map(|announced| announced.transition.id(&announced.image_id));
+        assert!(told.eq(said.transitions.into_iter().map(|said| said.transition_id)), "{json}");
     }
 
     /// What was announced of the import whose record is at this place.

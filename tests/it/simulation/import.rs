@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use workspaces_image_import::import::{Kind, Memory, Transition};
+use workspaces_image_import::import::{Kind, Memory, State, Transition};
 
 use super::{line::Line, world::Memories};
 
@@ -37,13 +37,15 @@ pub(super) struct Answer {
 }
 
 /// What a subscriber reads in a message.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Delivery {
     pub(super) image_id: String,
     pub(super) transition_id: String,
-    #[serde(flatten)]
-    pub(super) transition: Transition,
+    kind: Kind,
+    sequence: u64,
+    from: Option<State>,
+    to: State,
 }
 
 /// A state, as announcements spell it.
@@ -71,7 +73,8 @@ impl Import {
     /// SNS has taken a message. With a ledger it was owed before, a number names one announcement for ever, and first
     /// deliveries come in order of number.
     pub(super) fn deliver(&mut self, delivery: Delivery, memories: Memories) {
-        let Delivery { image_id, transition_id, transition } = delivery;
+        let Delivery { image_id, transition_id, kind, sequence, from, to } = delivery;
+        let transition = Transition { kind, sequence, from, to };
         let what = if transition.kind == Kind::Stalled { "STALLED" } else { transition.to.as_str() };
         assert_eq!(transition_id, format!("{image_id}#{}:{what}", transition.sequence));
         let occurred = self.history.iter().any(|state| spelt(*state) == transition.to.as_str());

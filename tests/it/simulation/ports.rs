@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use workspaces_image_import::{
     announcement::{Announce, Message},
@@ -161,10 +161,15 @@ impl Announce for Ports {
     }
 }
 
-/// What a subscriber reads in a message.
+/// The one text of a message that programs read.
+#[derive(Deserialize)]
+struct Texts {
+    default: String,
+}
+
 fn delivery(message: &Message) -> Delivery {
-    let texts: Value = serde_json::from_str(&message.body).expect("JSON");
-    serde_json::from_str(texts["default"].as_str().expect("a text")).expect("JSON of the contract's form")
+    let texts: Texts = serde_json::from_str(&message.body).expect("JSON");
+    serde_json::from_str(&texts.default).expect("JSON of the contract's form")
 }
 
 impl Ledger for Ports {

@@ -23,7 +23,8 @@ fn start(world: &Shared, rng: Rng, records: Vec<Record>) -> JoinHandle<Option<An
 
 /// A fixed schedule over the ledger; ticks overlap, as retries of a slow invocation do.
 pub(super) async fn schedule(world: Shared, mut rng: Rng) {
-    tick(&world, &mut rng).await;
+    let ticks = rng.usize(5..25);
+    tick(&world, &mut rng, ticks).await;
     calm_down(&world).await;
     come_to_rest(&world, &mut rng).await;
 }
@@ -54,11 +55,11 @@ pub(super) async fn workflow(world: Shared, mut rng: Rng) {
 pub(super) async fn both(world: Shared, mut rng: Rng) {
     let schedule = spawn_local({
         let (world, mut rng) = (Rc::clone(&world), rng.fork());
-        async move { tick(&world, &mut rng).await }
+        async move { tick(&world, &mut rng, 8).await }
     });
     let mut payloads = vec![first_records(&world)];
     let mut again = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..8 {
         if rng.f64() < 0.2 {
             let old = payloads[rng.usize(..payloads.len())].clone();
             again.push(start(&world, rng.fork(), old));
@@ -83,10 +84,10 @@ pub(super) async fn both(world: Shared, mut rng: Rng) {
 }
 
 /// A schedule's invocations in a world that goes on meanwhile.
-async fn tick(world: &Shared, rng: &mut Rng) {
+async fn tick(world: &Shared, rng: &mut Rng, count: usize) {
     let records = first_records(world);
     let mut ticks = Vec::new();
-    for _ in 0..rng.usize(5..25) {
+    for _ in 0..count {
         ticks.push(start(world, rng.fork(), records.clone()));
         sleep(Duration::from_millis(rng.u64(0..8_000))).await;
         world.borrow_mut().advance(rng);

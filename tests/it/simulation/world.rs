@@ -45,7 +45,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(memories: Memories, traced: bool, rng: &mut Rng) -> Self {
         // With more than ten there is more than one call to publish, and cutting the response to its size.
-        let count = if rng.f64() < 0.03 { rng.usize(11..26) } else { rng.usize(1..4) };
+        let count = if rng.f64() < 0.015 { rng.usize(11..26) } else { rng.usize(1..4) };
         Self {
             imports: (0..count).map(|number| (image(number), Import::new())).collect(),
             memories,
