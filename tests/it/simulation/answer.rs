@@ -126,7 +126,11 @@ impl Answered {
                 assert!(memory.sequence >= announced.sequence, "{announced:?} was announced, and is forgotten");
             }
             match memories {
-                Memories::Payload => steps(before, memory, announced),
+                Memories::Payload => {
+                    steps(before, memory, announced);
+                    let failed = record.check_error.as_ref().is_some_and(|error| error.error.starts_with("Sns."));
+                    assert!(!failed || memory.owed.is_some(), "what SNS did not take is dropped: {record:?}");
+                }
                 // What could not be written stays in the payload alone.
                 _ if record.check_error.is_some() => (),
                 _ => assert!(

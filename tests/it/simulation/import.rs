@@ -48,6 +48,13 @@ pub(super) struct Delivery {
     to: State,
 }
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    First,
+    Again,
+}
+
 /// A state, as announcements spell it.
 pub(super) fn spelt(state: Option<&'static str>) -> &'static str {
     state.unwrap_or("NOT_FOUND")
@@ -72,7 +79,7 @@ impl Import {
 
     /// SNS has taken a message. With a ledger it was owed before, a number names one announcement for ever, and first
     /// deliveries come in order of number.
-    pub(super) fn deliver(&mut self, delivery: Delivery, memories: Memories) {
+    pub(super) fn deliver(&mut self, delivery: Delivery, memories: Memories) -> Delivered {
         let Delivery { image_id, transition_id, kind, sequence, from, to } = delivery;
         let transition = Transition { kind, sequence, from, to };
         let what = if transition.kind == Kind::Stalled { "STALLED" } else { transition.to.as_str() };
@@ -89,7 +96,9 @@ impl Import {
                 None => self.line.follow(&transition, &self.history, &self.answers),
             }
         }
+        let delivered = if self.deliveries.contains(&transition) { Delivered::Again } else { Delivered::First };
         self.deliveries.push(transition);
+        delivered
     }
 
     /// DynamoDB takes a write, if its condition holds; else it answers with the item that stands.

@@ -1,6 +1,6 @@
 //! One invocation: an event in, a response out that can be the next event; or it fails, or is crashed on the way.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use fastrand::Rng;
 use tokio::time::{Instant, timeout};
@@ -32,20 +32,22 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
     let calm = world.borrow().calm;
     let time = Duration::from_millis(if calm { 20_000 } else { rng.u64(600..20_000) });
     let crash_after = Duration::from_millis(if calm || rng.f64() < 0.6 { 86_400_000 } else { rng.u64(0..6_000) });
-    let ports = Ports { world: Rc::clone(world), confirmed: Rc::new(RefCell::new(Vec::new())) };
+    let ports = Ports { world: Rc::clone(world), confirmed: Rc::default(), publishes: Rc::default() };
     let tracker = tracker(&ports, calm, &mut rng);
     let before = records.iter().map(|record| record.memory.clone()).collect();
-    world.borrow_mut().note(|| format!("invoked for {time:?}, to crash after {crash_after:?}: {records:?}"));
+    world.borrow().note(|| format!("invoked for {time:?}, to crash after {crash_after:?}: {records:?}"));
+
+    world.borrow_mut().compare(&records);
 
     let started = Instant::now();
     let schedule = Schedule::lay_out(time).expect("time");
     let Ok(checked) = timeout(crash_after, tracker.check(records, &schedule)).await else {
-        world.borrow_mut().saw("a crash");
+        world.borrow_mut().sights.insert("a crash");
         return None;
     };
     let margin = Duration::from_millis(500).max(time / 20);
     assert!(started.elapsed() + margin <= time, "{:?} of {time:?} were used up", started.elapsed());
-    let checked = checked.inspect_err(|error| world.borrow_mut().note(|| format!("failed: {error:?}"))).ok()?;
+    let checked = checked.inspect_err(|error| world.borrow().note(|| format!("failed: {error:?}"))).ok()?;
 
     let (announced, confirmed) = (checked.announced.clone(), ports.confirmed.take());
     let mut answered = Answered { before, records: checked.records.clone(), announced };
@@ -53,7 +55,7 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
     // Through JSON now and then: it takes most of the simulation's time, and the records are the same without.
     if rng.f64() < 0.2 {
         let json = Response::from(checked).into_json(LIMIT);
-        world.borrow_mut().note(|| format!("answered {json}"));
+        world.borrow().note(|| format!("answered {json}"));
         answered.says(&json);
         let read = event::parse(&json, LIMIT / 512).expect("a response can be the next event");
         answered.is_carried_by(&read);

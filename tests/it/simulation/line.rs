@@ -62,4 +62,14 @@ impl Line {
     pub(super) fn stalls(&self) -> usize {
         self.announced.iter().filter(|transition| transition.kind == Kind::Stalled).count()
     }
+
+    /// Whether an import stalled, went on, and stalled again in the same state.
+    pub(super) fn stalled_twice(&self) -> bool {
+        self.announced.windows(2).any(|pair| pair.iter().all(|transition| transition.kind == Kind::Stalled))
+    }
+
+    /// Whether an image was announced to be gone.
+    pub(super) fn was_gone(&self) -> bool {
+        self.announced.iter().any(|transition| transition.to.as_str() == "NOT_FOUND")
+    }
 }

@@ -1,7 +1,7 @@
 //! The three ports over the simulated world, with everything that can go wrong on the way.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
     time::{Duration, SystemTime},
@@ -20,7 +20,7 @@ use workspaces_image_import::{
 
 use super::{
     Shared,
-    import::{Answer, Delivery},
+    import::{Answer, Delivered, Delivery},
     world::{Memories, World},
 };
 
@@ -30,6 +30,8 @@ pub(super) struct Ports {
     pub(super) world: Shared,
     /// What SNS has told this invocation that it took.
     pub(super) confirmed: Rc<RefCell<Vec<String>>>,
+    /// How many calls to publish SNS has answered this invocation.
+    pub(super) publishes: Rc<Cell<usize>>,
 }
 
 /// The paused clock of the run.
@@ -149,12 +151,19 @@ impl Announce for Ports {
                 }
                 world.note(|| format!("delivered {}", delivery.transition_id));
                 let memories = world.memories;
-                world.import(&delivery.image_id.clone()).deliver(delivery, memories);
+                if world.import(&delivery.image_id.clone()).deliver(delivery, memories) == Delivered::Again {
+                    world.sights.insert("a repeat");
+                }
                 Ok(())
             });
             each.collect::<Vec<_>>()
         };
         let results = self.call(Service::Sns, || format!("publish {ids:?}"), take).await?;
+        self.publishes.update(|count| count + 1);
+        if self.publishes.get() > 1 && results.iter().any(Result::is_err) && results.iter().any(Result::is_ok) {
+            let sight = "several calls to publish, one of which took only a part";
+            self.world.borrow_mut().sights.insert(sight);
+        }
         let taken = ids.iter().zip(&results).filter(|(_, result)| result.is_ok());
         self.confirmed.borrow_mut().extend(taken.map(|(id, _)| id.clone()));
         Ok(results)
@@ -198,7 +207,7 @@ impl Ledger for Ports {
             match written {
                 Ok(()) => Written::Done,
                 Err(winner) => {
-                    world.saw("a write that lost");
+                    world.sights.insert("a write that lost");
                     Written::Lost(winner)
                 }
             }

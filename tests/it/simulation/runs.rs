@@ -135,11 +135,13 @@ fn has_come_to_its_end(world: &Shared, records: &[Record]) {
         assert_eq!(record.memory.owed, None, "something is still owed");
         assert!(memories == Memories::Payload || import.line.told(record.memory.sequence + 1).is_none(), "{record:?}");
     }
-    let stalls = world.imports.values().map(|import| import.line.stalls()).max();
-    if stalls >= Some(1) {
-        world.saw("a stall");
-    }
-    if stalls >= Some(2) {
-        world.saw("a second stall");
+    for (sight, came_to_pass) in [
+        ("a stall", world.imports.values().any(|import| import.line.stalls() > 0)),
+        ("a second stall", world.imports.values().any(|import| import.line.stalled_twice())),
+        ("an image that is gone", world.imports.values().any(|import| import.line.was_gone())),
+    ] {
+        if came_to_pass {
+            world.sights.insert(sight);
+        }
     }
 }

@@ -1,9 +1,15 @@
 //! Everything outside the function: the imports, the weather, and what happened.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use fastrand::Rng;
 use tokio::{task::JoinHandle, time::Instant};
+use workspaces_image_import::import::Record;
 
 use super::import::Import;
 use crate::support::image;
@@ -23,6 +29,9 @@ pub(super) enum Memories {
     Both,
 }
 
+/// What happened, line by line.
+pub(super) type Trace = Rc<RefCell<Vec<String>>>;
+
 /// Everything outside the function.
 #[derive(Debug)]
 pub(super) struct World {
@@ -36,14 +45,14 @@ pub(super) struct World {
     pub(super) began: Instant,
     /// Effects that come later than anyone waits for them.
     pub(super) late: Vec<JoinHandle<()>>,
-    /// What happened, in order, where anyone wants to know.
-    pub(super) trace: Option<Vec<String>>,
-    /// What has come to pass at least once: a simulation in which nothing happens finds nothing.
-    pub(super) sights: BTreeMap<&'static str, u64>,
+    /// Where anyone wants to know.
+    trace: Option<Trace>,
+    /// What has come to pass.
+    pub(super) sights: BTreeSet<&'static str>,
 }
 
 impl World {
-    pub(super) fn new(memories: Memories, traced: bool, rng: &mut Rng) -> Self {
+    pub(super) fn new(memories: Memories, trace: Option<Trace>, rng: &mut Rng) -> Self {
         // With more than ten there is more than one call to publish, and cutting the response to its size.
         let count = if rng.f64() < 0.015 { rng.usize(11..26) } else { rng.usize(1..4) };
         Self {
@@ -54,8 +63,8 @@ impl World {
             rng: rng.fork(),
             began: Instant::now(),
             late: Vec::new(),
-            trace: traced.then(Vec::new),
-            sights: BTreeMap::new(),
+            trace,
+            sights: BTreeSet::new(),
         }
     }
 
@@ -78,14 +87,22 @@ impl World {
         }
     }
 
-    /// Keeps a line of what happened.
-    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
-        if let Some(trace) = &mut self.trace {
-            trace.push(format!("{:>9} ms  {}", self.began.elapsed().as_millis(), what()));
+    /// Looks whether what an event brings is older or newer than what the ledger holds.
+    pub(super) fn compare(&mut self, records: &[Record]) {
+        for record in records.iter().filter(|record| record.memory.sequence > 0) {
+            let item = self.imports[&record.image_id].item.as_ref().map_or(0, |item| item.sequence);
+            match record.memory.sequence.cmp(&item) {
+                Ordering::Greater => self.sights.insert("a payload ahead of its ledger"),
+                Ordering::Less => self.sights.insert("a payload behind its ledger"),
+                Ordering::Equal => true,
+            };
         }
     }
 
-    pub(super) fn saw(&mut self, what: &'static str) {
-        *self.sights.entry(what).or_default() += 1;
+    /// Keeps a line of what happened.
+    pub(super) fn note(&self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            trace.borrow_mut().push(format!("{:>9} ms  {}", self.began.elapsed().as_millis(), what()));
+        }
     }
 }
