@@ -9,13 +9,16 @@ use workspaces_image_import::{
     tracker::Announced,
 };
 
-use super::world::{Memories, World};
+use super::{
+    invocation::LIMIT,
+    world::{Memories, World},
+};
 
 /// What an invocation answered.
 pub(super) struct Answered {
-    /// What the records remembered when it began.
-    pub(super) before: Vec<Memory>,
-    /// The records, as the next event has them.
+    /// The records of its event.
+    pub(super) before: Vec<Record>,
+    /// The records of its response, as the next event has them.
     pub(super) records: Vec<Record>,
     pub(super) announced: Vec<Announced>,
 }
@@ -61,6 +64,8 @@ impl Answered {
 
     /// What was announced is exactly what SNS confirmed to this invocation, in the event's order, one of each import.
     pub(super) fn tells_of(&self, confirmed: &[String]) {
+        let image_ids = |records: &[Record]| records.iter().map(|record| record.image_id.clone()).collect::<Vec<_>>();
+        assert_eq!(image_ids(&self.records), image_ids(&self.before), "the event's order");
         let told = self.announced.iter().map(|announced| announced.transition.id(&announced.image_id));
         let (told, confirmed): (BTreeSet<String>, BTreeSet<String>) =
             (told.collect(), confirmed.iter().cloned().collect());
@@ -73,6 +78,7 @@ impl Answered {
 
     /// The counts and the status are those of the records, and `Transitions` is what was announced.
     pub(super) fn says(&self, json: &RawValue) {
+        assert!(json.get().len() <= LIMIT, "{json}");
         let said: Said = serde_json::from_str(json.get()).expect("a response");
         let count = |outcome| said.imports.iter().filter(|import| import.outcome == outcome).count();
         let counts = [Outcome::Pending, Outcome::Completed, Outcome::Failed].map(count);
@@ -107,7 +113,7 @@ impl Answered {
     pub(super) fn agrees_with(&self, world: &mut World) {
         let memories = world.memories;
         for (place, record) in self.records.iter().enumerate() {
-            let (memory, before) = (&record.memory, &self.before[place]);
+            let (memory, before) = (&record.memory, &self.before[place].memory);
             let import = world.import(&record.image_id);
             let delivered = |delivery: &Transition| {
                 delivery.sequence == memory.sequence && Some(&delivery.to) == memory.state.as_ref()

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The least `MAX_RESPONSE_BYTES`, which large descriptions do not fit.
-const LIMIT: usize = 16_384;
+pub(super) const LIMIT: usize = 16_384;
 
 fn tracker(ports: &Ports, calm: bool, rng: &mut Rng) -> Tracker<Ports, Ports, Ports, SimulatedClock> {
     Tracker {
@@ -34,9 +34,8 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
     let crash_after = Duration::from_millis(if calm || rng.f64() < 0.6 { 86_400_000 } else { rng.u64(0..6_000) });
     let ports = Ports { world: Rc::clone(world), confirmed: Rc::default(), publishes: Rc::default() };
     let tracker = tracker(&ports, calm, &mut rng);
-    let before = records.iter().map(|record| record.memory.clone()).collect();
+    let before = records.clone();
     world.borrow().note(|| format!("invoked for {time:?}, to crash after {crash_after:?}: {records:?}"));
-
     world.borrow_mut().compare(&records);
 
     let started = Instant::now();
@@ -47,9 +46,22 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
     };
     let margin = Duration::from_millis(500).max(time / 20);
     assert!(started.elapsed() + margin <= time, "{:?} of {time:?} were used up", started.elapsed());
-    let checked = checked.inspect_err(|error| world.borrow().note(|| format!("failed: {error:?}"))).ok()?;
+    let confirmed = ports.confirmed.take();
+    let checked = match checked {
+        Ok(checked) => checked,
+        Err(error) => {
+            world.borrow().note(|| format!("failed: {error:?}"));
+            // Only what could not be crossed off may have been announced by an invocation that fails.
+            let by_the_ledger = error.name().starts_with("DynamoDb.");
+            assert!(
+                by_the_ledger || confirmed.is_empty(),
+                "{confirmed:?} was announced, and all is said to be {error:?}"
+            );
+            return None;
+        }
+    };
 
-    let (announced, confirmed) = (checked.announced.clone(), ports.confirmed.take());
+    let announced = checked.announced.clone();
     let mut answered = Answered { before, records: checked.records.clone(), announced };
     answered.tells_of(&confirmed);
     // Through JSON now and then: it takes most of the simulation's time, and the records are the same without.
