@@ -3,7 +3,8 @@
 
     python tools/mutations.py [NAME …]
 
-The defects are patches in tests/mutations/. Each has to apply, to compile, and to be caught; the exit status says so.
+The defects are patches in tests/mutations/. Each has to apply where it says, to compile, and to be caught; the exit
+status says so. What lies outside of the simulation names the tests that have to catch it in its first line, `Test: ledger::`.
 """
 
 import pathlib
@@ -15,8 +16,10 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PATCHES = ROOT / "tests" / "mutations"
-TEST = ["cargo", "test", "--locked", "--test", "it", "simulation::"]
-SEED = re.compile(r"seed (\d+) fails")
+SIMULATION = "simulation::"
+TESTS = re.compile(r"\ATest: (\S+)$", re.MULTILINE)
+SEED = re.compile(r"SEED=(\d+) cargo test --test it simulation::(\w+)")
+FAILED = re.compile(r"^test (\S+) \.\.\. FAILED$", re.MULTILINE)
 
 
 def copy_of_the_tree(folder):
@@ -31,24 +34,38 @@ def copy_of_the_tree(folder):
             shutil.copy(ROOT / name, target)
 
 
-def run(folder):
-    """What the simulation says of a tree: its exit status and its output."""
-    environment_target = ["--target-dir", str(ROOT / "target" / "mutations")]
-    done = subprocess.run(TEST[:2] + environment_target + TEST[2:], cwd=folder, capture_output=True, text=True)
+def run(folder, tests):
+    """What these tests say of a tree: their exit status and their output."""
+    command = ["cargo", "test", "--target-dir", str(ROOT / "target" / "mutations"), "--locked", "--test", "it", tests]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
 
+def tests_for(patch):
+    """The tests that have to catch a defect."""
+    named = TESTS.search(patch.read_text())
+    return named[1] if named else SIMULATION
+
+
+def apply(folder, patch, *options):
+    """Only where the patch says: with fuzz it might make another defect than the one that it names."""
+    command = ["patch", "--strip=1", "--fuzz=0", "--silent", *options, f"--input={patch}"]
+    subprocess.run(command, cwd=folder, check=True)
+
+
 def verdict(folder, patch):
-    """`caught` with the seed, or what else became of a defect."""
-    subprocess.run(["patch", "--strip=1", "--silent", f"--input={patch}"], cwd=folder, check=True)
+    """`caught` with the seed or the tests, or what else became of a defect."""
+    tests = tests_for(patch)
+    apply(folder, patch)
     try:
-        status, output = run(folder)
+        status, output = run(folder, tests)
     finally:
-        subprocess.run(["patch", "--strip=1", "--silent", "--reverse", f"--input={patch}"], cwd=folder, check=True)
+        apply(folder, patch, "--reverse")
     if "could not compile" in output:
         return "does not compile"
-    seeds = SEED.findall(output)
-    return f"caught by seed {seeds[0]}" if status != 0 and seeds else "NOT CAUGHT"
+    seeds = sorted({f"{kind} with seed {seed}" for seed, kind in SEED.findall(output)})
+    by = seeds if tests == SIMULATION else sorted(FAILED.findall(output))
+    return f"caught by {', '.join(by)}" if status != 0 and by else "NOT CAUGHT"
 
 
 def main(names):
@@ -56,9 +73,11 @@ def main(names):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         copy_of_the_tree(folder)
-        status, output = run(folder)
-        if status != 0:
-            sys.exit(f"the simulation fails without any defect:\n{output}")
+        (folder / ".venv").symlink_to((ROOT / ".venv").resolve())  # the emulators
+        for tests in sorted({tests_for(patch) for patch in patches}):
+            status, output = run(folder, tests)
+            if status != 0:
+                sys.exit(f"{tests} fails without any defect:\n{output}")
         verdicts = {}
         for patch in patches:
             verdicts[patch.stem] = verdict(folder, patch)

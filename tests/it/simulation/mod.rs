@@ -2,130 +2,103 @@
 //! drop the connection, while the function is crashed between any two calls and schedules overlap. One seed, one run:
 //!
 //! ```sh
-//! SEED=1234 cargo test --test it simulation     # replays the run of a failing seed
+//! SEED=1234 cargo test --test it simulation     # replays the run of a failing seed, and tells what happened
 //! SEEDS=100000 cargo test --test it simulation  # runs more of them
 //! ```
 
-mod invariants;
+mod answer;
+mod import;
+mod invocation;
+mod kinds;
+mod line;
 mod ports;
+mod runs;
 mod world;
 
-use std::{cell::RefCell, env, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, env, panic, rc::Rc};
 
 use fastrand::Rng;
-use tokio::time::{sleep, timeout};
-use workspaces_image_import::{
-    clock::Schedule,
-    import::Record,
-    tracker::{Checked, Tracker},
-};
 
 use self::{
-    ports::{Ports, SimulatedClock},
-    world::World,
+    kinds::Kind,
+    world::{Trace, World},
 };
 
 /// How many seeds `make test` runs, of each kind.
 const SEEDS: u64 = 2_000;
 
+/// So many are sure to come upon everything that can happen.
+const ENOUGH: u64 = 1_000;
+
 type Shared = Rc<RefCell<World>>;
 
-fn tracker(world: &Shared, rng: &mut Rng) -> Tracker<Ports, Ports, Ports, SimulatedClock> {
-    let ports = Ports { world: Rc::clone(world) };
-    Tracker {
-        workspaces: ports.clone(),
-        topic: ports.clone(),
-        ledger: ports,
-        clock: SimulatedClock,
-        concurrency: rng.usize(1..4),
-        stall_after: Some(Duration::from_mins(30)),
-        region: "eu-west-1".to_owned(),
-    }
+/// Runs one world, and says what came to pass in it.
+fn run_seed(kind: &Kind, seed: u64, trace: Option<Trace>) -> BTreeSet<&'static str> {
+    fastrand::seed(seed); // the flow's own choices
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime.expect("a runtime"), async {
+        let mut rng = Rng::with_seed(seed);
+        let world = Rc::new(RefCell::new(World::new(kind.memories, trace, &mut rng)));
+        (kind.run)(Rc::clone(&world), rng).await;
+        std::mem::take(&mut world.borrow_mut().sights)
+    })
 }
 
-/// One invocation: a response, or nothing where it failed or was crashed on the way.
-async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -> Option<Checked> {
-    let calm = world.borrow().calm;
-    let time = if calm { 20_000 } else { rng.u64(600..20_000) };
-    let schedule = Schedule::lay_out(Duration::from_millis(time)).expect("time");
-    let crash_after = if calm || rng.f64() < 0.6 { 86_400_000 } else { rng.u64(0..6_000) };
-    let tracker = tracker(world, &mut rng);
-    let checked = timeout(Duration::from_millis(crash_after), tracker.check(records, &schedule)).await.ok()?.ok()?;
-    world.borrow().agrees_with(&checked);
-    Some(checked)
-}
-
-/// A fixed schedule over the ledger; ticks overlap, as retries of a slow invocation do.
-async fn run_schedule(world: Shared, mut rng: Rng) {
-    let records: Vec<Record> = world.borrow().image_ids().map(Record::new).collect();
-    let mut ticks = Vec::new();
-    for _ in 0..rng.usize(5..25) {
-        ticks.push(tokio::task::spawn_local({
-            let (world, rng, records) = (Rc::clone(&world), rng.fork(), records.clone());
-            async move { invoke(&world, rng, records).await }
-        }));
-        sleep(Duration::from_millis(rng.u64(0..8_000))).await;
-        world.borrow_mut().advance(&mut rng);
-    }
-    for tick in ticks {
-        tick.await.expect("no panic");
-    }
-    world.borrow_mut().calm = true;
-    sleep(Duration::from_hours(1)).await; // what was still under way arrives, or never will
-    for _ in 0..8 {
-        invoke(&world, rng.fork(), records.clone()).await.expect("nothing fails any more");
-    }
-    world.borrow().nothing_is_owed();
-    world.borrow().has_come_to_its_end();
-}
-
-/// A workflow whose payload is the memory; a failed invocation is tried again with the old payload.
-async fn run_workflow(world: Shared, mut rng: Rng) {
-    world.borrow_mut().payload_only = true;
-    let mut records: Vec<Record> = world.borrow().image_ids().map(Record::new).collect();
-    for round in 0..40 {
-        if round == 25 {
-            world.borrow_mut().calm = true;
-            sleep(Duration::from_hours(1)).await;
-        }
-        let owed: Vec<_> = records.iter().map(|record| record.memory.owed.clone()).collect();
-        if let Some(checked) = invoke(&world, rng.fork(), records.clone()).await {
-            for (owed, record) in owed.iter().zip(&checked.records) {
-                assert!(owed.is_none() || record.memory.owed.is_none() || *owed == record.memory.owed, "owed is kept");
-            }
-            records = checked.records;
-        }
-        sleep(Duration::from_millis(rng.u64(0..5_000))).await;
-        if round < 25 {
-            world.borrow_mut().advance(&mut rng);
-        }
-    }
-    world.borrow().says_what_is_true(&records);
-}
-
-fn simulate<F: Future<Output = ()>>(kind: &str, run: impl Fn(Shared, Rng) -> F) {
+fn simulate(kind: &Kind) {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let seeds = number("SEED").map_or(0..number("SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1);
+    let (one, count) = (number("SEED"), number("SEEDS").unwrap_or(SEEDS));
+    let seeds = match one {
+        Some(seed) => vec![seed],
+        None => kind.kept.iter().copied().chain(0..count).collect(),
+    };
+    let mut seen = BTreeSet::new();
     for seed in seeds {
-        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            fastrand::seed(seed); // the flow's own choices
-            let mut rng = Rng::with_seed(seed);
-            let world = Rc::new(RefCell::new(World::new(&mut rng)));
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-            let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime.expect("a runtime"), run(world, rng));
-        }))
-        .is_err();
-        assert!(!failed, "seed {seed} fails; replay it: SEED={seed} cargo test --test it simulation::{kind}");
+        let trace = one.map(|_| Trace::default());
+        let ran = panic::catch_unwind(panic::AssertUnwindSafe(|| run_seed(kind, seed, trace.clone())));
+        for line in trace.iter().flat_map(|trace| trace.take()) {
+            println!("{line}");
+        }
+        let Ok(sights) = ran else {
+            panic!("seed {seed} fails; replay it: SEED={seed} cargo test --test it simulation::{}", kind.name);
+        };
+        seen.extend(sights);
+    }
+    for sight in kind.sights.iter().filter(|_| one.is_none() && count >= ENOUGH) {
+        assert!(seen.contains(sight), "nowhere was there {sight}");
     }
 }
 
 #[test]
 fn a_schedule_over_the_ledger() {
-    simulate("a_schedule_over_the_ledger", run_schedule);
+    simulate(&kinds::SCHEDULE);
 }
 
 #[test]
 fn a_workflow_with_the_payload_alone() {
-    simulate("a_workflow_with_the_payload_alone", run_workflow);
+    simulate(&kinds::WORKFLOW);
+}
+
+#[test]
+fn a_workflow_and_a_schedule_over_one_ledger() {
+    simulate(&kinds::BOTH);
+}
+
+/// A seed that fails once fails again.
+#[test]
+fn one_seed_is_one_run() {
+    for kind in [kinds::SCHEDULE, kinds::WORKFLOW, kinds::BOTH] {
+        for seed in 0..20 {
+            let [once, again] = [(); 2].map(|()| {
+                let trace = Trace::default();
+                run_seed(&kind, seed, Some(Rc::clone(&trace)));
+                trace.take()
+            });
+            assert!(once.len() > 20, "{} of seed {seed} has next to no trace", kind.name);
+            for (one, other) in once.iter().zip(&again) {
+                assert_eq!(one, other, "{} of seed {seed} goes another way", kind.name);
+            }
+            assert_eq!(once.len(), again.len(), "{} of seed {seed}", kind.name);
+        }
+    }
 }

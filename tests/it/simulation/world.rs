@@ -1,105 +1,108 @@
-//! What is true, and what each service holds.
+//! Everything outside the function: the imports, the weather, and what happened.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cell::RefCell,
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use fastrand::Rng;
-use workspaces_image_import::import::Memory;
+use tokio::{task::JoinHandle, time::Instant};
+use workspaces_image_import::import::Record;
+
+use super::import::Import;
+use crate::support::image;
 
 /// States that an import may be in; `None`: the image is not there.
 const STATES: [Option<&str>; 7] =
     [Some("PENDING"), Some("VALIDATING"), Some("PUBLISHING"), Some("ERROR"), Some("NEW"), None, Some("COMPLETED")];
 
-/// One delivery to the topic's subscribers.
-#[derive(Clone, Debug)]
-pub(super) struct Delivery {
-    pub(super) image_id: String,
-    pub(super) sequence: u64,
-    pub(super) id: String,
-    pub(super) kind: String,
-    pub(super) to: String,
+/// Where the function remembers imports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memories {
+    /// A fixed schedule sends the same payload each time.
+    Ledger,
+    /// The payload travels, and there is no ledger.
+    Payload,
+    /// The payload travels, and there is a ledger, which a schedule uses, too.
+    Both,
 }
 
-/// An import as it really is.
-#[derive(Debug, Default)]
-pub(super) struct Truth {
-    /// Every state that it has been in, the last one now.
-    pub(super) history: Vec<Option<&'static str>>,
-    /// When it was last updated, in minutes before now.
-    pub(super) age: u64,
-}
+/// What happened, line by line.
+pub(super) type Trace = Rc<RefCell<Vec<String>>>;
 
 /// Everything outside the function.
 #[derive(Debug)]
 pub(super) struct World {
-    pub(super) truths: BTreeMap<String, Truth>,
-    pub(super) ledger: HashMap<String, Memory>,
-    pub(super) deliveries: Vec<Delivery>,
-    /// Every announcement that the ledger has ever owed.
-    pub(super) ever_owed: Vec<(String, String)>,
-    /// How often an image was looked for and not found.
-    pub(super) not_found: HashMap<String, u64>,
+    pub(super) imports: BTreeMap<String, Import>,
+    pub(super) memories: Memories,
     /// Nothing fails any more.
     pub(super) calm: bool,
-    /// There is no ledger.
-    pub(super) payload_only: bool,
     pub(super) rng: Rng,
     /// How likely a call is to go wrong.
     pub(super) trouble: f64,
+    pub(super) began: Instant,
+    /// Effects that come later than anyone waits for them.
+    pub(super) late: Vec<JoinHandle<()>>,
+    /// Where anyone wants to know.
+    trace: Option<Trace>,
+    /// What has come to pass.
+    pub(super) sights: BTreeSet<&'static str>,
 }
 
 impl World {
-    pub(super) fn new(rng: &mut Rng) -> Self {
-        let truth = |_| Truth { history: vec![Some("PENDING")], age: 0 };
+    pub(super) fn new(memories: Memories, trace: Option<Trace>, rng: &mut Rng) -> Self {
+        // With more than ten there is more than one call to publish, and cutting the response to its size.
+        let count = if rng.f64() < 0.015 { rng.usize(11..26) } else { rng.usize(1..4) };
         Self {
-            truths: (0..rng.usize(1..4)).map(|number| (crate::support::image(number), truth(number))).collect(),
-            ledger: HashMap::new(),
-            deliveries: Vec::new(),
-            ever_owed: Vec::new(),
-            not_found: HashMap::new(),
+            imports: (0..count).map(|number| (image(number), Import::new())).collect(),
+            memories,
             calm: false,
-            payload_only: false,
             trouble: rng.f64() * 0.5,
             rng: rng.fork(),
+            began: Instant::now(),
+            late: Vec::new(),
+            trace,
+            sights: BTreeSet::new(),
         }
     }
 
     pub(super) fn image_ids(&self) -> impl Iterator<Item = String> {
-        self.truths.keys().cloned().collect::<Vec<_>>().into_iter()
+        self.imports.keys().cloned().collect::<Vec<_>>().into_iter()
+    }
+
+    pub(super) fn import(&mut self, image_id: &str) -> &mut Import {
+        self.imports.get_mut(image_id).expect("an image of this world")
     }
 
     /// Some imports move on: jump, go back, vanish, return. What is complete stays so, as with WorkSpaces.
     pub(super) fn advance(&mut self, rng: &mut Rng) {
-        for truth in self.truths.values_mut() {
-            truth.age = if rng.f64() < 0.2 { 60 } else { 0 };
-            let now = *truth.history.last().expect("a state");
-            if now != Some("COMPLETED") && rng.f64() < 0.4 {
-                truth.history.push(STATES[rng.usize(..STATES.len())]);
-                truth.history.dedup();
+        for import in self.imports.values_mut() {
+            import.age = if rng.f64() < 0.2 { 60 } else { 0 };
+            if import.now() != Some("COMPLETED") && rng.f64() < 0.4 {
+                import.history.push(STATES[rng.usize(..STATES.len())]);
+                import.history.dedup();
             }
         }
     }
 
-    /// SNS has taken a message.
-    pub(super) fn deliver(&mut self, delivery: Delivery) {
-        self.check_delivery(&delivery);
-        self.deliveries.push(delivery);
+    /// Looks whether what an event brings is older or newer than what the ledger holds.
+    pub(super) fn compare(&mut self, records: &[Record]) {
+        for record in records.iter().filter(|record| record.memory.sequence > 0) {
+            let item = self.imports[&record.image_id].item.as_ref().map_or(0, |item| item.sequence);
+            match record.memory.sequence.cmp(&item) {
+                Ordering::Greater => self.sights.insert("a payload ahead of its ledger"),
+                Ordering::Less => self.sights.insert("a payload behind its ledger"),
+                Ordering::Equal => true,
+            };
+        }
     }
 
-    /// DynamoDB takes a write, if its condition holds; else it answers with the item that stands.
-    pub(super) fn write(&mut self, image_id: &str, new: &Memory, read: Option<&Memory>) -> Result<(), Option<Memory>> {
-        let item = self.ledger.get(image_id);
-        let same = |item: &Memory, read: &Memory| item.sequence == read.sequence && item.owed == read.owed;
-        let holds = match (item, read) {
-            (None, None) => true,
-            (Some(item), Some(read)) => same(item, read),
-            _ => false,
-        };
-        if !holds {
-            return Err(item.cloned());
+    /// Keeps a line of what happened.
+    pub(super) fn note(&self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            trace.borrow_mut().push(format!("{:>9} ms  {}", self.began.elapsed().as_millis(), what()));
         }
-        self.check_write(image_id, new);
-        self.ever_owed.extend(new.owed.as_ref().map(|owed| (image_id.to_owned(), owed.id(image_id))));
-        self.ledger.insert(image_id.to_owned(), new.clone());
-        Ok(())
     }
 }
