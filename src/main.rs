@@ -1,5 +1,6 @@
 //! The bootstrap: configuration → clients → `run`. Everything slow happens here, in Init.
 
+use pow as _;
 use workspaces_image_import::{
     clients::Clients, clock::SystemClock, config::Config, error::Error, function::note_panics, logging, refuse, run,
 };

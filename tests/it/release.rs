@@ -4,7 +4,7 @@
 use serde_json::json;
 use simulator::description;
 
-use crate::support::{IMAGE, Rig, Stage, announced, event, image};
+use crate::support::{IMAGE, Rig, Stage, announced, bootstrap, event, image};
 
 #[tokio::test]
 async fn it_announces_a_transition_and_answers() {
@@ -29,4 +29,13 @@ async fn it_answers_one_invocation_after_another() {
 async fn it_says_what_is_wrong_with_its_configuration() {
     let rig = Stage::new().await.unset("TOPIC_ARN").start().await;
     assert_eq!(rig.fail(json!({"Imports": []})).await.error_type, "InvalidConfiguration");
+}
+
+/// Each library that is loaded costs a start its pages and its relocations. See `pow`.
+#[test]
+fn it_loads_no_math_library() {
+    let program = std::fs::read(bootstrap()).expect("the program");
+    let names = |library: &[u8]| program.windows(library.len()).any(|bytes| bytes == library);
+    assert!(names(b"libc.so.6"), "libraries are named as they are looked for here");
+    assert!(!names(b"libm.so.6"), "something calls more of libm than pow: `nm --dynamic --undefined-only` names it");
 }

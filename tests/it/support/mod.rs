@@ -18,7 +18,7 @@ pub(crate) const IMAGE: &str = "wsi-0a1b2c3d4";
 pub(crate) const TOPIC_ARN: &str = "arn:aws:sns:eu-west-1:123456789012:image-imports";
 
 /// The binary under test: the test profile's, or the release file where `BOOTSTRAP` names it.
-fn bootstrap() -> String {
+pub(crate) fn bootstrap() -> String {
     std::env::var("BOOTSTRAP").unwrap_or_else(|_| env!("CARGO_BIN_EXE_bootstrap").to_owned())
 }
 
