@@ -104,9 +104,10 @@ deploy-test: setup ## template.yaml deployed on an emulator with the release bin
 contract: setup
 	@tools/timed 'contract' .venv/bin/python tools/check_contract.py
 
+# SEEDS is for each of the three kinds of worlds.
 .PHONY: soak
-soak: setup build fuzz ## fuzzing, 100,000 seeds, 500 killed invocations, 100,000 invocations of one process, 10,000 records, deliberate defects (an hour)
-	@SEEDS=100000 tools/timed 'simulation' cargo test --locked --test it simulation::
+soak: setup build fuzz ## fuzzing, 102,000 seeds, 500 killed invocations, 100,000 invocations of one process with either memory, 10,000 records, deliberate defects (an hour)
+	@SEEDS=34000 tools/timed 'simulation' cargo test --locked --test it simulation::
 	@BOOTSTRAP=$(BOOTSTRAP) KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --test it load::ticks:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --test it load::records:: -- --nocapture
