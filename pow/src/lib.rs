@@ -16,7 +16,8 @@ mod tests {
 
     #[test]
     fn a_power_is_what_c_says() {
-        for (base, exponent, power) in [(2.0, 10.0, 1024.0), (27.0, 1.0 / 3.0, 3.0), (4.0, -0.5, 0.5), (0.0, 0.0, 1.0)] {
+        for (base, exponent, power) in [(2.0, 10.0, 1024.0), (27.0, 1.0 / 3.0, 3.0), (4.0, -0.5, 0.5), (0.0, 0.0, 1.0)]
+        {
             let off = pow(base, exponent) - power;
             assert!(off.abs() < 1e-12, "{base} to the power of {exponent} is off by {off}");
         }
