@@ -48,7 +48,9 @@ async fn leave_nothing_behind(rig: &Rig, memory: Memory) {
         records = self::tick(rig, tick, records).await;
         if matches!(memory, Memory::Ledger) {
             // A schedule sends the same each time; what is known of them is in the table.
-            records.iter_mut().for_each(|record| *record = json!({"ImageId": record["ImageId"]}));
+            for record in &mut records {
+                *record = json!({"ImageId": record["ImageId"]});
+            }
         }
         announcements += LIFE.len().min(tick + 1);
         if (tick + 1).is_multiple_of((invocations / 10).max(1)) {
