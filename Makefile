@@ -8,6 +8,8 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 PYTHON ?= python3
 BOOTSTRAP := target/lambda/bootstrap/bootstrap
+# As the template names it.
+ARCHITECTURE := $(subst aarch64,arm64,$(shell uname -m))
 CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ := target/tools/bin/cargo-fuzz
@@ -49,7 +51,7 @@ sam-environment:
 	@touch $@
 
 .PHONY: test
-test: setup lint dependencies tools-test template cargo-test example build release-test deploy-test contract ## everything that has to hold
+test: setup lint dependencies tools-test template cargo-test example build sam-build release-test deploy-test contract ## everything that has to hold
 	@echo 'make test: everything holds'
 
 .PHONY: lint
@@ -89,6 +91,14 @@ example:
 .PHONY: build
 build: setup ## the release binary, as `sam build` makes it: target/lambda/bootstrap/bootstrap
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" tools/timed 'release build' cargo lambda build --release --locked --skip-target-check
+
+# What users deploy is what was measured. Any knob that only one of the two sees makes another file.
+.PHONY: sam-build
+sam-build: setup build
+	@cp $(BOOTSTRAP) target/bootstrap
+	@PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$$PATH" AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 tools/timed 'sam build' \
+		.venv-sam/bin/sam build --build-dir target/sam --cache-dir target/sam-cache --parameter-overrides Architecture=$(ARCHITECTURE)
+	@cmp target/bootstrap target/sam/Function/bootstrap
 
 .PHONY: release-test
 release-test: setup
