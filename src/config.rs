@@ -1,15 +1,16 @@
-//! The environment → one typed struct.
+//! Reads the configuration from environment variables.
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
-//! | `TOPIC_ARN` | required | the topic; ends in `.fifo` for a FIFO one |
-//! | `LEDGER_TABLE` | none | the ledger's table |
-//! | `CONCURRENCY` | 8 | describes under way at once, 1 to 64 |
-//! | `STALL_AFTER_SECONDS` | 21600 | 0: never |
-//! | `MAX_RESPONSE_BYTES` | 245760 | 16,384 to 6,000,000 |
-//! | `CONNECT_IN_INIT` | true | whether the start opens the connections to the services |
+//! | `TOPIC_ARN` | required | the SNS topic; the ARN of a FIFO topic ends in `.fifo` |
+//! | `LEDGER_TABLE` | none | the ledger's DynamoDB table, by name or ARN |
+//! | `CONCURRENCY` | 8 | the number of concurrent calls, 1 to 64 |
+//! | `STALL_AFTER_SECONDS` | 21600 | how old the last update of a pending import may be; 0 turns stalls off |
+//! | `MAX_RESPONSE_BYTES` | 245760 | the size limit of a response, 16,384 to 6,000,000 |
+//! | `CONNECT_IN_INIT` | true | whether Init opens the connections to the services |
+//! | `CHAT` | false | whether HTTPS subscribers get chat notifications instead of the JSON |
 //!
-//! An empty variable is as good as an unset one: templates pass on parameters that were left empty.
+//! An empty variable counts as unset, because templates pass on parameters that were left empty.
 
 use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -21,25 +22,28 @@ const CONCURRENCY: &str = "CONCURRENCY";
 const STALL_AFTER_SECONDS: &str = "STALL_AFTER_SECONDS";
 const MAX_RESPONSE_BYTES: &str = "MAX_RESPONSE_BYTES";
 const CONNECT_IN_INIT: &str = "CONNECT_IN_INIT";
+const CHAT: &str = "CHAT";
 
-/// What a record may take of a response at the least.
+/// The minimum share of a response that each record gets, in bytes.
 const BYTES_PER_RECORD: usize = 512;
 
-/// How the function is set up.
+/// The function's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where announcements go.
+    /// The topic to publish to.
     pub topic: Topic,
-    /// The DynamoDB table that remembers, where there is one.
+    /// The ledger's DynamoDB table, if there is one.
     pub ledger_table: Option<String>,
-    /// Calls under way at once, 1 to 64.
+    /// The number of concurrent calls, 1 to 64.
     pub concurrency: usize,
-    /// How old a pending import's last update may grow; `None`: as old as it likes.
+    /// How old the last update of a pending import may be. `None` turns stalls off.
     pub stall_after: Option<Duration>,
-    /// The most bytes of a response.
+    /// The size limit of a response, in bytes.
     pub max_response_bytes: usize,
-    /// Whether the start opens the connections to the services.
+    /// Whether Init opens the connections to the services.
     pub connect_in_init: bool,
+    /// Whether HTTPS subscribers get chat notifications instead of the JSON.
+    pub chat: bool,
 }
 
 /// An SNS topic.
@@ -47,7 +51,7 @@ pub struct Config {
 pub struct Topic {
     /// `arn:{partition}:sns:{region}:{account}:{name}`.
     pub arn: String,
-    /// The region out of the ARN, which is the one to publish in.
+    /// The topic's Region, from the ARN.
     pub region: String,
 }
 
@@ -71,7 +75,7 @@ impl Config {
         })
     }
 
-    /// Reads the configuration from whatever `variable` says.
+    /// Reads the configuration from the variables that `variable` looks up.
     ///
     /// # Errors
     /// [`Error::InvalidConfiguration`], naming every variable that is missing or malformed.
@@ -83,6 +87,7 @@ impl Config {
         let stall_after = reader.number(STALL_AFTER_SECONDS, 21_600, 0..=315_360_000);
         let max_response_bytes = reader.number(MAX_RESPONSE_BYTES, 245_760, 16_384..=6_000_000);
         let connect_in_init = reader.flag(CONNECT_IN_INIT, true);
+        let chat = reader.flag(CHAT, false);
         match topic {
             Some(topic) if reader.problems.is_empty() => Ok(Self {
                 topic,
@@ -91,12 +96,13 @@ impl Config {
                 stall_after: (stall_after > 0).then(|| Duration::from_secs(stall_after)),
                 max_response_bytes,
                 connect_in_init,
+                chat,
             }),
             _ => Err(Error::InvalidConfiguration(reader.problems.join("; "))),
         }
     }
 
-    /// The most records that an event may bring.
+    /// The maximum number of records per event.
     #[must_use]
     pub fn max_records(&self) -> usize {
         self.max_response_bytes / BYTES_PER_RECORD
@@ -182,7 +188,9 @@ impl<V: Fn(&str) -> Result<Option<String>, String>> Reader<V> {
     }
 }
 
-/// 1 to 256 characters of `A-Za-z0-9_-`, with `.fifo` at the end of a FIFO topic's.
+/// 1 to 256 characters of `A-Za-z0-9_-`. The name of a FIFO topic ends in `.fifo`.
+///
+/// Source: <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>
 fn is_topic_name(name: &str) -> bool {
     let stem = name.strip_suffix(".fifo").unwrap_or(name);
     !stem.is_empty() && name.len() <= 256 && stem.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))

@@ -1,4 +1,4 @@
-//! What can go wrong, under the names that a state machine's `ErrorEquals` and a record's `CheckError` use.
+//! Errors, under the names that a state machine's `ErrorEquals` and a record's `CheckError` use.
 
 use std::{error::Error as StdError, fmt};
 
@@ -8,7 +8,7 @@ use crate::import::CheckError;
 
 type Source = Box<dyn StdError + Send + Sync>;
 
-/// The most characters of a `Cause`.
+/// The maximum length of a `Cause`, in characters.
 const MAX_CAUSE_CHARS: usize = 300;
 
 /// The services that the function calls.
@@ -32,95 +32,122 @@ impl fmt::Display for Service {
     }
 }
 
-/// A call to a service that did not work out.
+/// A failed call to a service.
 #[derive(Debug, thiserror::Error)]
 #[error("{service}.{code}: {cause}")]
 pub struct CallError {
-    /// Whom the call was for.
+    /// The service that was called.
     pub service: Service,
-    /// The code on the wire (without a namespace before `#`), or `Timeout`, `Unreachable`, `BadResponse`.
+    /// The service's error code without a namespace, or `Timeout`, `Unreachable` or `BadResponse`.
     pub code: String,
-    /// The service's words, or the chain of what went wrong on the way.
+    /// The service's message, or the error and its sources if the service sent none.
     pub cause: String,
-    /// The SDK's error, where there is one.
+    /// Whether the error may pass by itself: throttling, an outage, no answer, or one that could not be understood.
+    pub transient: bool,
+    /// The SDK's error, if there is one.
     pub source: Option<Source>,
 }
 
+/// Why a call was not sent before its deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// The deadline had already passed.
+    NoTime,
+    /// The SDK held the call back, because the service throttles others.
+    HeldBack,
+    /// The credentials did not arrive in time.
+    NoCredentials,
+}
+
 impl CallError {
-    /// No answer came before the invocation's time was up.
+    /// There was no answer in time.
     #[must_use]
     pub fn timeout(service: Service, cause: impl Into<String>) -> Self {
-        Self { service, code: "Timeout".to_owned(), cause: cause.into(), source: None }
+        Self { service, code: "Timeout".to_owned(), cause: cause.into(), transient: true, source: None }
     }
 
-    /// An answer came and made no sense.
+    /// The call was unanswered or unsent at its deadline.
+    #[must_use]
+    pub fn late(service: Service) -> Self {
+        Self::timeout(service, "the time for this call ran out")
+    }
+
+    /// The answer could not be understood.
     #[must_use]
     pub fn bad_response(service: Service, cause: impl Into<String>) -> Self {
-        Self { service, code: "BadResponse".to_owned(), cause: cause.into(), source: None }
+        Self { service, code: "BadResponse".to_owned(), cause: cause.into(), transient: true, source: None }
     }
 
-    /// The same for another record that the same call was for; the source stays with the first.
+    /// A copy for another record of the same call. The source stays with the original.
     #[must_use]
-    pub fn again(&self) -> Self {
-        Self { service: self.service, code: self.code.clone(), cause: self.cause.clone(), source: None }
+    pub fn copy(&self) -> Self {
+        let (code, cause) = (self.code.clone(), self.cause.clone());
+        Self { service: self.service, code, cause, transient: self.transient, source: None }
     }
 
-    /// As `errorType` and `CheckError.Error` spell it.
+    /// The name in `errorType` and `CheckError.Error`, such as `Sns.NotFound`.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}.{}", self.service, self.code)
     }
 
-    /// The cause, at most 300 characters.
+    /// The cause, shortened to 300 characters.
     #[must_use]
     pub fn cause(&self) -> &str {
         self.cause.char_indices().nth(MAX_CAUSE_CHARS).map_or(&self.cause, |(end, _)| &self.cause[..end])
     }
 
-    /// As a record tells it.
+    /// The error as a record carries it.
     #[must_use]
     pub fn to_check_error(&self) -> CheckError {
         CheckError { error: self.name(), cause: self.cause().to_owned() }
     }
 }
 
-/// Why an invocation fails: only where it could do nothing useful.
+/// Why an invocation fails. It fails only if it could do nothing useful.
 #[derive(thiserror::Error)]
 pub enum Error {
-    /// The event is malformed; the text names every offending place.
+    /// The event is malformed. The text names every offending place.
     #[error("{0}")]
     InvalidEvent(String),
-    /// Not one call of a kind that was needed worked out; this is the first record's.
+    /// All calls of a required kind failed. This is the error of the first record.
     #[error("{}", .0.cause())]
     Call(#[source] CallError),
     /// The time ran out before anything was checked.
-    #[error(
-        "the time ran out before anything was checked: give the function a longer timeout, or fewer imports at a time"
-    )]
-    Deadline,
+    #[error("the time ran out before any import was checked: {}", advice(*.0))]
+    Deadline(NotSent),
     /// An environment variable is missing or malformed.
     #[error("{0}")]
     InvalidConfiguration(String),
-    /// A defect: a panic was caught; the text says where.
+    /// A defect: the function panicked. The text says where.
     #[error("{0}")]
     Internal(String),
 }
 
+/// What a user can do about calls that were not sent.
+fn advice(why: NotSent) -> &'static str {
+    match why {
+        NotSent::NoTime => "raise the function's timeout or send fewer imports per event",
+        NotSent::HeldBack => "WorkSpaces throttles the account's calls, so the SDK held them back; check less often",
+        NotSent::NoCredentials => "the function got no credentials in time; check its execution role and its network",
+    }
+}
+
 impl Error {
-    /// The `errorType`.
+    /// The `errorType` of the invocation.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
             Self::InvalidEvent(_) => "InvalidEvent".to_owned(),
             Self::Call(call) => call.name(),
-            Self::Deadline => "Deadline".to_owned(),
+            Self::Deadline(_) => "Deadline".to_owned(),
             Self::InvalidConfiguration(_) => "InvalidConfiguration".to_owned(),
             Self::Internal(_) => "Internal".to_owned(),
         }
     }
 }
 
-/// One safe line: `lambda_runtime` logs a failed invocation by the `Debug` of its error.
+/// A single line without sensitive data: `lambda_runtime` logs the `Debug` output of an invocation's error.
 impl fmt::Debug for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {self}", self.name())

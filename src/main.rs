@@ -1,15 +1,16 @@
-//! The bootstrap: configuration → clients → `run`. Everything slow happens here, in Init.
+//! The bootstrap executable: reads the configuration, builds the clients and runs the function. All slow work happens
+//! here, during Init.
 
-use pow as _;
 use workspaces_image_import::{
-    clients::Clients, clock::SystemClock, config::Config, error::Error, function::note_panics, logging, refuse, run,
+    aws::clients::Clients, clock::SystemClock, config::Config, error::Error, handler::install_panic_hook, logging,
+    refuse, run,
 };
 
-// Two threads would share one fraction of a CPU; one needs half as much of it.
+// Two threads would share the same fraction of a CPU. One thread needs half the CPU time.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     logging::init();
-    note_panics();
+    install_panic_hook();
     match set_up().await {
         Ok((config, clients)) => run(config, clients, SystemClock).await,
         Err(error) => refuse(error).await,

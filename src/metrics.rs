@@ -1,6 +1,10 @@
-//! Metrics, as lines of the log: CloudWatch takes them from there (embedded metric format), without a call.
+//! Metrics in CloudWatch's [embedded metric format][emf]: lines in the log from which CloudWatch extracts them, so that
+//! no call is needed.
+//!
+//! [emf]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
 use std::{
+    env,
     io::{self, Write},
     sync::OnceLock,
 };
@@ -11,51 +15,52 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    clock::{Clock as _, SystemClock},
-    import::{Outcome, Record, Timestamp},
-    tracker::{Checked, Progressed},
+    import::{ImageId, Timestamp},
+    response::Response,
+    tracker::Progress,
 };
 
 const NAMESPACE: &str = "WorkSpacesImageImport";
+/// The dimension of all metrics, so that several functions in a Region do not add up.
+const FUNCTION_NAME: &str = "FunctionName";
 
-/// Counts what a check came to, and writes it out. The first call of a process is its cold start.
-pub(crate) fn emit(checked: &Checked) {
+/// Writes the metrics of one invocation. The first call in a process marks a cold start.
+pub(crate) fn emit(response: &Response, check_errors: usize, progress: &[Progress], now: Timestamp) {
     let mut cold_start = false;
-    let collector = COLLECTOR.get_or_init(|| {
+    let metrics = METRICS.get_or_init(|| {
         cold_start = true;
         start()
     });
-    let Some(collector) = collector else { return };
-    let outcomes: Vec<Outcome> = checked.records.iter().map(Record::outcome).collect();
-    let count = |outcome| outcomes.iter().filter(|other| **other == outcome).count();
-    let stalled = checked.records.iter().filter(|record| record.memory.stalled).count();
+    let Some(metrics) = metrics else { return };
+    let stalled = response.imports.iter().filter(|import| import.record.checkpoint.stalled).count();
     for (name, count) in [
-        ("Pending", count(Outcome::Pending)),
-        ("Completed", count(Outcome::Completed)),
-        ("Failed", count(Outcome::Failed)),
-        ("Transitions", checked.announced.len()),
-        ("CheckErrors", checked.failed_checks),
+        ("Pending", response.pending),
+        ("Completed", response.completed),
+        ("Failed", response.failed),
+        ("Transitions", response.transitions.len()),
+        ("CheckErrors", check_errors),
         ("Stalled", stalled),
-        ("Unchecked", checked.unchecked),
+        ("Unchecked", response.unchecked),
         ("ColdStart", usize::from(cold_start)),
     ] {
         counter!(name).increment(count as u64);
     }
     let mut log = io::stdout().lock();
-    if let Err(error) = collector.flush(&mut log).and_then(|()| write_progress(&checked.progressed, log)) {
+    let written =
+        metrics.collector.flush(&mut log).and_then(|()| write_progress(&metrics.function_name, progress, now, log));
+    if let Err(error) = written {
         tracing::warn!(Error = %error, "metrics could not be written");
     }
 }
 
-/// Writes a line for each import. The library would keep 4 KB for every set of dimensions that it has ever seen, and
-/// go through all of them with each flush: too much where that is an image, of which ever new ones come.
-fn write_progress(progressed: &[Progressed], mut log: impl Write) -> io::Result<()> {
-    let now = Timestamp::from(SystemClock.now()).millis();
+/// Writes one line per import. The library would keep 4 KB for each set of dimensions that it has ever seen and visit all
+/// of them at each flush. That is too much for a dimension that keeps getting new values, such as the image ID.
+fn write_progress(function_name: &str, progress: &[Progress], now: Timestamp, mut log: impl Write) -> io::Result<()> {
     let metric = json!({"Name": "Progress", "Unit": "Percent"});
-    let about = json!([{"Namespace": NAMESPACE, "Dimensions": [["ImageId"]], "Metrics": [metric]}]);
-    for Progressed { image_id, percentage } in progressed {
-        let aws = Embedded { timestamp: now, cloud_watch_metrics: &about };
-        serde_json::to_writer(&mut log, &ProgressLine { aws, image_id, progress: *percentage })?;
+    let metrics = json!([{"Namespace": NAMESPACE, "Dimensions": [[FUNCTION_NAME, "ImageId"]], "Metrics": [metric]}]);
+    for Progress { image_id, percentage } in progress {
+        let aws = Metadata { timestamp: now.millis(), cloud_watch_metrics: &metrics };
+        serde_json::to_writer(&mut log, &ProgressLine { aws, function_name, image_id, progress: *percentage })?;
         log.write_all(b"\n")?;
     }
     Ok(())
@@ -65,21 +70,35 @@ fn write_progress(progressed: &[Progressed], mut log: impl Write) -> io::Result<
 #[serde(rename_all = "PascalCase")]
 struct ProgressLine<'a> {
     #[serde(rename = "_aws")]
-    aws: Embedded<'a>,
-    image_id: &'a str,
+    aws: Metadata<'a>,
+    function_name: &'a str,
+    image_id: &'a ImageId,
     progress: i32,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Embedded<'a> {
+struct Metadata<'a> {
     timestamp: i64,
     cloud_watch_metrics: &'a Value,
 }
 
-static COLLECTOR: OnceLock<Option<&'static Collector>> = OnceLock::new();
+struct Metrics {
+    collector: &'static Collector,
+    function_name: String,
+}
 
-fn start() -> Option<&'static Collector> {
-    let collector = Builder::new().cloudwatch_namespace(NAMESPACE).emit_zeros(true).init();
-    collector.inspect_err(|error| tracing::warn!(Error = %error, "there will be no metrics")).ok()
+static METRICS: OnceLock<Option<Metrics>> = OnceLock::new();
+
+fn start() -> Option<Metrics> {
+    // Lambda sets this variable. The runtime does not start without it.
+    let function_name = env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    let collector = Builder::new()
+        .cloudwatch_namespace(NAMESPACE)
+        .with_dimension(FUNCTION_NAME, function_name.clone())
+        .emit_zeros(true)
+        .init()
+        .inspect_err(|error| tracing::warn!(Error = %error, "metrics are unavailable"))
+        .ok()?;
+    Some(Metrics { collector, function_name })
 }

@@ -1,70 +1,79 @@
-//! JSON Schemas of what goes in and out, generated from the types. `tests/schema/` has them as files.
-//!
-//! The event alone has types of its own here: it is read field by field, so that every offending place can be named.
+//! JSON Schemas of events, responses and messages, generated from the types. The folder `schema/` contains them as files.
 
-use schemars::{JsonSchema, Schema, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
+use serde_json::Value;
 
 use crate::{
     announcement::message::Body,
-    import::{Description, State, Transition},
+    import::{Description, Record},
     response::Response,
 };
 
-/// The event: the direct form, or an EventBridge event with that in its `detail`.
+/// The event: the direct form, or an EventBridge event with the direct form in its `detail`.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
-#[expect(dead_code, reason = "a schema is all that is made of it")]
+#[expect(dead_code, reason = "only its schema is used: the event is read field by field to name each malformed place")]
 enum Event {
     Direct(Direct),
     Envelope(Envelope),
 }
 
-/// The direct form.
+/// The direct form: a list of imports, or the request to discover them, or both.
 #[derive(JsonSchema)]
-#[schemars(rename_all = "PascalCase")]
-#[expect(dead_code, reason = "a schema is all that is made of it")]
-struct Direct {
-    imports: Vec<Record>,
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Direct {
+    #[schemars(rename_all = "PascalCase")]
+    Imports {
+        /// The imports to check.
+        imports: Vec<Record>,
+        /// Whether to check what is discovered, too.
+        #[schemars(default)]
+        discover: bool,
+    },
+    #[schemars(rename_all = "PascalCase")]
+    Discover {
+        /// Absent.
+        #[schemars(default)]
+        imports: (),
+        /// Whether to check what is discovered.
+        #[schemars(extend("const" = true))]
+        discover: bool,
+    },
 }
 
 /// What EventBridge delivers.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]
-#[expect(dead_code, reason = "a schema is all that is made of it")]
+#[expect(dead_code, reason = "only its schema is used")]
 struct Envelope {
     detail_type: String,
     source: String,
     detail: Direct,
 }
 
-/// One import.
-#[derive(JsonSchema)]
-#[schemars(rename_all = "PascalCase")]
-#[expect(dead_code, reason = "a schema is all that is made of it")]
-struct Record {
-    #[schemars(regex(pattern = r"^wsi-[0-9a-z]{9,63}$"))]
-    image_id: String,
-    /// The state last announced, or where to start from; absent: nothing announced yet.
-    state: Option<State>,
-    /// How many announcements this import has had; 0 where absent.
-    sequence: Option<u64>,
-    /// An announcement that is due and has not gone out.
-    owed: Option<Transition>,
-    /// A stall has been announced and not yet ended; false where absent.
-    stalled: Option<bool>,
-    /// The last check did not find the image; false where absent.
-    missing: Option<bool>,
-    /// The last description; carried as it is wherever the import is not described anew.
-    description: Option<serde_json::Map<String, serde_json::Value>>,
-}
-
-/// The schema of the event.
+/// The schema of events.
 #[must_use]
 pub fn event() -> Schema {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Event>()
+    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(allow_null));
+    settings.into_generator().into_root_schema_for::<Event>()
 }
 
-/// The schema of the response.
+/// In an event, `null` for an optional field counts as absent.
+fn allow_null(schema: &mut Schema) {
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for (name, property) in properties {
+        if !required.iter().any(|required| required == name)
+            && let Some(kind @ Value::String(_)) = property.get_mut("type")
+            && kind != "null"
+        {
+            *kind = Value::from(vec![kind.take(), Value::from("null")]);
+        }
+    }
+}
+
+/// The schema of responses.
 #[must_use]
 pub fn response() -> Schema {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Response>()

@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
-# Builds the contenders of `make bench` into target/peers: build.sh [PEER…], all of them where none is named.
-# What is up to date is left alone, and what this machine has no tools for is skipped with a word.
+# Builds the peers that `make bench` measures into target/peers: build.sh [PEER…]. Without arguments, builds all of them.
+# Skips peers that are up to date and peers whose tools this machine does not have.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# The interpreter's own virtual environment, without setuptools: that puts a hook into every start, which Lambda has not.
+# A virtual environment without setuptools, which adds a hook to every start that Lambda's Python runtime does not have.
 build_python() {
     local peer=benches/peers/python venv=target/peers/python/venv
     ! cmp --silent $peer/requirements.txt $venv/requirements.txt || return 0
     local python=${PYTHON:-python3}
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || { echo "skipped: no $python with venv and pip"; return 0; }
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || { echo "skipped: this machine has no $python with venv and pip"; return 0; }
     "$python" -m venv --clear $venv
     $venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement $peer/requirements.txt
     $venv/bin/python -m pip uninstall --quiet --yes setuptools
     cp $peer/requirements.txt $venv/requirements.txt
 }
 
-# One file, as Lambda's users bundle it. `npm ci` holds the lock file's hashes.
+# One bundled file, as is common on Lambda. `npm ci` verifies the hashes in the lock file.
 build_node() {
     local peer=benches/peers/node out=target/peers/node
-    { command -v node && command -v npm; } >/dev/null || { echo "skipped: no node with npm"; return 0; }
+    { command -v node && command -v npm; } >/dev/null || { echo "skipped: this machine has no node with npm"; return 0; }
     local major
     major=$(node --print 'process.versions.node.split(".")[0]')
-    ((major >= 20)) || { echo "skipped: node $major is too old for the SDK, which wants 20"; return 0; }
+    ((major >= 20)) || { echo "skipped: the SDK requires node 20 or later, and this is node $major"; return 0; }
     mkdir -p $out
     ln --symbolic --force "$(command -v node)" $out/node
     if [[ ! $out/node_modules/.package-lock.json -nt $peer/package-lock.json ]]; then
@@ -31,7 +31,7 @@ build_node() {
         npm ci --prefix $out --ignore-scripts --no-audit --no-fund --loglevel error
     fi
     [[ ! $out/index.cjs -nt $peer/index.mjs || ! $out/index.cjs -nt $out/node_modules/.package-lock.json ]] || return 0
-    # Beside its packages, where esbuild looks for them.
+    # esbuild looks for packages next to the source file.
     cp $peer/index.mjs $out
     $out/node_modules/.bin/esbuild $out/index.mjs --bundle --minify --platform=node --target=node20 --format=cjs \
         --log-level=warning --outfile=$out/index.cjs
@@ -45,11 +45,11 @@ build() {
     case $1 in
         python | node) "build_$1" ;;
         rust-defaults | echo) build_crate "$1" ;;
-        *) echo "build.sh: no peer $1" >&2; return 2 ;;
+        *) echo "build.sh: unknown peer: $1" >&2; return 2 ;;
     esac
 }
 
-# tools/timed runs a command, so that each peer is built by a run of its own.
+# tools/timed runs a command, so this script runs itself once per peer.
 if [[ ${1-} == --untimed ]]; then
     build "$2"
     exit

@@ -1,4 +1,4 @@
-//! The picture: horizontal bars over a logarithmic scale, as SVG.
+//! The chart: horizontal bars on a logarithmic scale, as SVG.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ const RIGHT: f64 = 70.0;
 const TOP: f64 = 56.0;
 const ROW: f64 = 30.0;
 
-/// One bar.
+/// A bar of the chart.
 #[derive(Debug)]
 pub(crate) struct Bar {
     pub(crate) name: String,
@@ -18,14 +18,14 @@ pub(crate) struct Bar {
     pub(crate) is_ours: bool,
 }
 
-/// Draws bars, longest values rightmost, each with its value in `unit`.
+/// Draws bars from top to bottom. `unit` labels the scale.
 pub(crate) fn draw(title: &str, unit: &str, bars: &[Bar]) -> String {
     let most = bars.iter().map(|bar| bar.value).fold(1.0, f64::max).log10().ceil();
     let least = bars.iter().map(|bar| bar.value).fold(f64::MAX, f64::min).min(1.0).log10().floor();
     let x = |value: f64| LEFT + (WIDTH - LEFT - RIGHT) * (value.log10() - least) / (most - least);
-    #[expect(clippy::cast_precision_loss, reason = "a handful of rows")]
+    #[expect(clippy::cast_precision_loss, reason = "there are only a few rows")]
     let height = TOP + ROW * bars.len() as f64 + 30.0;
-    // Readable on a dark page, too.
+    // The background makes the chart readable on dark pages.
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenth_is_one_step_shorter() {
+    fn every_power_of_ten_has_the_same_width() {
         let bar = |value| Bar { name: "a < b".to_owned(), value, is_ours: value < 50.0 };
         let svg = draw("title", "ms", &[bar(1000.0), bar(100.0), bar(10.0)]);
         let widths: Vec<f64> = svg

@@ -1,60 +1,15 @@
-//! What is said of it all: tables in Markdown, the ratios that count, and how far the targets are met.
+//! The results as Markdown.
 
-use std::{collections::BTreeMap, fmt::Write, fs, process::Command, time::Duration};
+use std::{fmt::Write, fs, process::Command};
 
 use anyhow::{Context, Result};
 
 use crate::{
-    contender::{OURS, OURS_LEDGER},
-    measure::{Cold, Many, median},
+    contender::{OURS, OURS_WITH_LEDGER},
+    results::{COLD_FILES, FULL, MB_128, MB_256, Results, mb, ms},
 };
 
-/// The circumstances of a row's cold starts.
-pub(crate) const FULL: &str = "full CPU";
-pub(crate) const MB_128: &str = "128 MB";
-pub(crate) const MB_256: &str = "256 MB";
-pub(crate) const COLD_FILES: &str = "cold files";
-
-/// One run of the benchmark.
-#[derive(Debug, Default)]
-pub(crate) struct Results {
-    pub(crate) runs: usize,
-    /// By contender in the table's order, then by circumstances.
-    pub(crate) cold: Vec<(String, BTreeMap<&'static str, Vec<Cold>>)>,
-    pub(crate) zip_bytes: BTreeMap<String, u64>,
-    pub(crate) many: Vec<(Load, Many)>,
-}
-
-/// An invocation with many imports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Load {
-    pub(crate) contender: String,
-    pub(crate) imports: usize,
-    pub(crate) latency: Duration,
-    pub(crate) concurrency: usize,
-    pub(crate) memory_mb: Option<u32>,
-}
-
-impl Load {
-    /// Round trips one after another that no client can do without: describes, then batches of ten.
-    pub(crate) fn ideal(&self) -> Duration {
-        let round_trips =
-            self.imports.div_ceil(self.concurrency) + self.imports.div_ceil(10).div_ceil(self.concurrency);
-        self.latency * u32::try_from(round_trips).unwrap_or(u32::MAX)
-    }
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-fn mb(bytes: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "for people to read")]
-    let bytes = bytes as f64;
-    bytes / 1e6
-}
-
-/// Three digits say enough.
+/// Rounds to three significant digits.
 pub(crate) fn digits(value: f64) -> String {
     match value {
         value if value < 10.0 => format!("{value:.2}"),
@@ -63,45 +18,84 @@ pub(crate) fn digits(value: f64) -> String {
     }
 }
 
+/// Writes a small value as a fraction.
+fn fraction(value: f64) -> String {
+    if value < 0.2 && value > 0.0 { format!("1/{}", digits(1.0 / value)) } else { digits(value) }
+}
+
 impl Results {
-    fn median_of(&self, contender: &str, under: &str, of: impl Fn(&Cold) -> Duration) -> Option<f64> {
-        let (_, cold) = self.cold.iter().find(|(name, _)| name.starts_with(contender))?;
-        Some(ms(median(cold.get(under)?.iter().map(of).collect())))
+    /// All results.
+    pub(crate) fn page(&self) -> Result<String> {
+        let mut page = "# Benchmark results\n\n".to_owned();
+        let _ = writeln!(page, "`make bench` writes this page. {}\n", self.conditions()?);
+        let _ = writeln!(page, "## Cold starts\n\n{}\n{}", self.cold_table(), include_str!("cold.md"));
+        let _ = writeln!(page, "## Many imports\n\n{}\n{}", self.many_table(), include_str!("many.md"));
+        let _ = writeln!(page, "{}", self.throughput().unwrap_or_default());
+        page.push_str("## Targets\n\nThey are for the function without the ledger, unless they say otherwise.\n\n| | measured | at most | |\n|---|---|---|---|\n");
+        for target in self.targets() {
+            let met = if target.measured <= target.at_most { "met" } else { "missed" };
+            let (measured, at_most) = (fraction(target.measured), fraction(target.at_most));
+            let _ = writeln!(page, "| {} | {measured} | {at_most} | {met} |", target.what);
+        }
+        page.push_str("\n[`PROFILE.md`](PROFILE.md) explains why some targets are missed.\n");
+        Ok(page)
     }
 
-    /// Init and the first invocation together, in milliseconds.
-    pub(crate) fn start(&self, contender: &str, under: &str) -> Option<f64> {
-        self.median_of(contender, under, |cold| cold.init + cold.first)
+    /// The table of cold starts, a comparison of the function with each peer, and its throughput.
+    pub(crate) fn summary(&self) -> Result<String> {
+        let (ours, floor) = ("this function with the ledger", "an empty function");
+        // The floor, and then the peers from the most to the least similar.
+        let comparisons = [
+            self.comparison((ours, OURS_WITH_LEDGER), (floor, "lambda_runtime")),
+            self.comparison(("stock Rust", "Rust"), (ours, OURS_WITH_LEDGER)),
+            self.comparison(("Node", "Node"), (ours, OURS_WITH_LEDGER)),
+            self.comparison(("Python", "Python"), (ours, OURS_WITH_LEDGER)),
+        ];
+        let mut summary = format!("{}\n\n{}\n", self.conditions()?, self.cold_table());
+        summary.extend(comparisons.into_iter().flatten());
+        if let Some(throughput) = self.throughput() {
+            let _ = write!(summary, "\n{throughput}");
+        }
+        Ok(summary)
     }
 
-    fn first(&self, contender: &str, under: &str) -> Option<f64> {
-        self.median_of(contender, under, |cold| cold.first)
+    /// How much more a contender needs than another one. Each has its name in the sentence and the beginning of its name in
+    /// the results.
+    fn comparison(&self, (larger_name, larger): (&str, &str), (smaller_name, smaller): (&str, &str)) -> Option<String> {
+        let ratio = |larger: Option<f64>, smaller: Option<f64>| Some(digits(larger? / smaller?));
+        let cpu = ratio(self.cpu(larger), self.cpu(smaller))?;
+        let memory = ratio(self.rss(larger), self.rss(smaller))?;
+        let mut text = format!(
+            "- Compared with {smaller_name}, {larger_name} uses {cpu} times the CPU time and {memory} times the memory"
+        );
+        if let Some(start) = ratio(self.start(larger, MB_128), self.start(smaller, MB_128)) {
+            let _ = write!(text, ". At 128 MB, it takes {start} times as long from start to first response");
+        }
+        text.push_str(".\n");
+        Some(text)
     }
 
-    fn cpu(&self, contender: &str) -> Option<f64> {
-        self.median_of(contender, FULL, |cold| cold.cpu)
+    /// How many imports a second of CPU time is enough for.
+    fn throughput(&self) -> Option<String> {
+        let ours = self.imports_per_cpu_second(OURS)?;
+        let mut text = format!("One second of CPU time is enough for {ours:.0} imports in events with 1,000 imports");
+        if let Some(rust) = self.imports_per_cpu_second("Rust") {
+            let _ = write!(text, " (stock Rust: {rust:.0})");
+        }
+        text.push_str(". The function has one thread.\n");
+        Some(text)
     }
 
-    fn rss(&self, contender: &str) -> Option<f64> {
-        let (_, cold) = self.cold.iter().find(|(name, _)| name.starts_with(contender))?;
-        Some(mb(median(cold.get(FULL)?.iter().map(|cold| cold.peak_rss).collect())))
-    }
-
-    fn many(&self, load: &Load) -> Option<&Many> {
-        self.many.iter().find(|(other, _)| other == load).map(|(_, many)| many)
-    }
-
-    /// The table of cold starts.
-    pub(crate) fn cold_table(&self) -> String {
-        let mut table = "| | init ms | first ms | warm ms | CPU ms | peak RSS MB | zip MB | init + first, 128 MB | first, 128 MB | init + first, 256 MB | init + first, files not cached |\n|---|---|---|---|---|---|---|---|---|---|---|\n".to_owned();
+    fn cold_table(&self) -> String {
+        let mut table = "| | Init ms | first ms | warm ms | CPU ms | peak RSS MB | zip MB | Init + first at 128 MB, ms | first at 128 MB, ms | Init + first at 256 MB, ms | Init + first, files not cached, ms |\n|---|---|---|---|---|---|---|---|---|---|---|\n".to_owned();
         for (name, _) in &self.cold {
             let cells = [
-                self.median_of(name, FULL, |cold| cold.init),
+                self.init(name),
                 self.first(name, FULL),
-                self.median_of(name, FULL, |cold| cold.warm),
+                self.warm(name),
                 self.cpu(name),
                 self.rss(name),
-                self.zip_bytes.get(name).map(|bytes| mb(*bytes)),
+                self.zip(name),
                 self.start(name, MB_128),
                 self.first(name, MB_128),
                 self.start(name, MB_256),
@@ -113,20 +107,19 @@ impl Results {
         table
     }
 
-    /// The table of invocations with many imports.
-    pub(crate) fn many_table(&self) -> String {
-        let mut table = "| | imports | latency ms | concurrency | CPU | took ms | round trips alone ms | CPU ms | peak RSS MB |\n|---|---|---|---|---|---|---|---|---|\n".to_owned();
-        for (load, many) in &self.many {
-            let cpu = load.memory_mb.map_or_else(|| "full".to_owned(), |memory_mb| format!("of {memory_mb} MB"));
+    fn many_table(&self) -> String {
+        let mut table = "| | imports | latency ms | concurrency | CPU | duration ms | round trips ms | CPU ms | peak RSS MB |\n|---|---|---|---|---|---|---|---|---|\n".to_owned();
+        for (name, load, many) in &self.many {
+            let cpu = load.memory_mb.map_or_else(|| "full".to_owned(), |memory_mb| format!("{memory_mb} MB"));
             let _ = writeln!(
                 table,
                 "| {} | {} | {} | {} | {cpu} | {} | {} | {} | {} |",
-                load.contender,
+                name,
                 load.imports,
                 load.latency.as_millis(),
                 load.concurrency,
                 digits(ms(many.took)),
-                load.ideal().as_millis(),
+                load.round_trips(name == OURS_WITH_LEDGER).as_millis(),
                 digits(ms(many.cpu)),
                 digits(mb(many.peak_rss)),
             );
@@ -134,132 +127,48 @@ impl Results {
         table
     }
 
-    /// CPU time of one import more, in milliseconds.
-    fn cpu_per_import(&self, contender: &str) -> Option<f64> {
-        let of = |imports| {
-            let is = |load: &Load| {
-                load.contender.starts_with(contender) && load.imports == imports && load.latency.is_zero()
-            };
-            self.many.iter().find(|(load, _)| is(load)).map(|(_, many)| ms(many.cpu))
-        };
-        Some((of(1000)? - of(1)?) / 999.0)
-    }
-
-    /// What was set out for, and how far it got: what, value, at most.
-    pub(crate) fn targets(&self) -> Vec<(&'static str, f64, f64)> {
-        let many = |memory_mb, concurrency| {
-            let latency = Duration::from_millis(20);
-            let load = Load { contender: OURS.to_owned(), imports: 1000, latency, concurrency, memory_mb };
-            Some(ms(self.many(&load)?.took) / ms(load.ideal()))
-        };
-        let most_rss = |concurrency| {
-            let is = |load: &Load| load.contender == OURS && load.imports == 1000 && load.concurrency == concurrency;
-            self.many.iter().filter(|(load, _)| is(load)).map(|(_, many)| mb(many.peak_rss)).reduce(f64::max)
-        };
-        let of = |ours: Option<f64>, others: Option<f64>| Some(ours? / others?);
-        let init = |contender| self.median_of(contender, FULL, |cold| cold.init);
-        let measured = [
-            ("CPU to the first answer ÷ the echo floor's", of(self.cpu(OURS), self.cpu("lambda_runtime")), 2.0),
-            ("CPU to the first answer ÷ Python's", of(self.cpu(OURS), self.cpu("Python")), 1.0 / 80.0),
-            ("CPU to the first answer ÷ stock Rust's", of(self.cpu(OURS), self.cpu("Rust")), 1.0 / 9.0),
-            (
-                "init + first at 128 MB ÷ Python's",
-                of(self.start(OURS, MB_128), self.start("Python", MB_128)),
-                1.0 / 200.0,
-            ),
-            ("first at 128 MB ÷ Python's", of(self.first(OURS, MB_128), self.first("Python", MB_128)), 1.0 / 1000.0),
-            (
-                "first at 128 MB ÷ our own warm invoke",
-                of(self.first(OURS, MB_128), self.median_of(OURS, FULL, |cold| cold.warm)),
-                1.5,
-            ),
-            ("peak RSS ÷ Python's", of(self.rss(OURS), self.rss("Python")), 1.0 / 7.5),
-            ("zip, MB", self.zip_bytes.get(OURS).map(|bytes| mb(*bytes)), 2.2),
-            ("1,000 imports at 20 ms, concurrency 32 ÷ round trips alone", many(None, 32), 1.2),
-            ("1,000 imports at 20 ms, concurrency 8, 128 MB ÷ round trips alone", many(Some(128), 8), 1.15),
-            (
-                "CPU per further import ÷ Python's",
-                of(self.cpu_per_import(OURS), self.cpu_per_import("Python")),
-                1.0 / 15.0,
-            ),
-            ("peak RSS at 1,000 imports, concurrency 8, MB", most_rss(8), 11.0),
-            ("peak RSS at 1,000 imports, concurrency 32, MB", most_rss(32), 11.0),
-            (
-                "init with the ledger − without, ms",
-                init(OURS_LEDGER).zip(init(OURS)).map(|(with, without)| with - without),
-                {
-                    // One handshake: what opening two connections makes dearer, halved.
-                    let late = init(crate::contender::OURS_LATE).zip(init(OURS));
-                    late.map_or(f64::NAN, |(late, early)| (early - late) / 2.0)
-                },
-            ),
-        ];
-        measured.into_iter().filter_map(|(what, value, at_most)| Some((what, value?, at_most))).collect()
-    }
-
-    /// Everything, as a page.
-    pub(crate) fn page(&self) -> Result<String> {
-        let mut page = "# What `make bench` measured\n\n".to_owned();
-        let _ = writeln!(page, "{}\n", self.circumstances()?);
-        let _ = writeln!(page, "## Cold starts\n\n{}\n{}", self.cold_table(), include_str!("cold.md"));
-        let _ = writeln!(page, "## Many imports\n\n{}\n{}", self.many_table(), include_str!("many.md"));
-        page.push_str("## Targets\n\n| | measured | at most | |\n|---|---|---|---|\n");
-        for (what, value, at_most) in self.targets() {
-            let met = if value <= at_most { "met" } else { "missed" };
-            let _ = writeln!(page, "| {what} | {} | {} | {met} |", fraction(value), fraction(at_most));
-        }
-        page.push_str("\n[`PROFILE.md`](PROFILE.md) says what stands in the way of those that are missed.\n");
-        Ok(page)
-    }
-
-    /// What the README says, between its marks.
-    pub(crate) fn summary(&self) -> Result<String> {
-        let ratio = |ours: Option<f64>, theirs: Option<f64>| Some(digits(theirs? / ours?));
-        let mut summary = format!("{}\n\n{}\n", self.circumstances()?, self.cold_table());
-        for (name, contender) in [("Python", "Python"), ("Node", "Node"), ("Rust with the defaults", "Rust")] {
-            let ratios = [
-                ratio(self.cpu(OURS), self.cpu(contender)).map(|x| format!("{x} times the CPU time")),
-                ratio(self.rss(OURS), self.rss(contender)).map(|x| format!("{x} times the memory")),
-                ratio(self.start(OURS, MB_128), self.start(contender, MB_128))
-                    .map(|x| format!("{x} times as long from its start to its first answer at 128 MB")),
-            ];
-            let ratios: Vec<String> = ratios.into_iter().flatten().collect();
-            if !ratios.is_empty() {
-                let _ = writeln!(summary, "- {name} takes {}.", ratios.join(", "));
-            }
-        }
-        Ok(summary)
-    }
-
-    fn circumstances(&self) -> Result<String> {
+    fn conditions(&self) -> Result<String> {
         let date = Command::new("date").args(["--utc", "+%F"]).output()?.stdout;
         let cpu = fs::read_to_string("/proc/cpuinfo")?;
         let cpu = cpu.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(": ")?.1));
         let cores = std::thread::available_parallelism()?;
         Ok(format!(
-            "{}, {cores} cores ({}), {}; medians of {} interleaved cold starts.",
+            "Measured on {} with {cores} cores ({}, {}). Each value is the median of {} interleaved cold starts.",
             String::from_utf8(date)?.trim(),
-            cpu.unwrap_or("unknown model"),
+            cpu.unwrap_or("unknown CPU"),
             std::env::consts::ARCH,
             self.runs
         ))
     }
 }
 
-/// Small values as what they are a part of.
-fn fraction(value: f64) -> String {
-    if value < 0.2 && value > 0.0 { format!("1/{}", digits(1.0 / value)) } else { digits(value) }
+/// A page with a block that the benchmark writes.
+pub(crate) struct Page {
+    path: &'static str,
+    /// The text up to the block, including its first marker.
+    head: String,
+    /// The text after the block, including its second marker.
+    tail: String,
 }
 
-/// Puts `text` between a page's marks.
-///
-/// # Errors
-/// Where the page or its marks are missing.
-pub(crate) fn insert(path: &str, text: &str) -> Result<()> {
-    const MARKS: [&str; 2] = ["<!-- make bench writes this -->\n", "<!-- to here -->"];
-    let page = fs::read_to_string(path)?;
-    let (head, rest) = page.split_once(MARKS[0]).with_context(|| format!("{path} has no mark"))?;
-    let (_, tail) = rest.split_once(MARKS[1]).with_context(|| format!("{path} has no second mark"))?;
-    fs::write(path, [head, MARKS[0], text, MARKS[1], tail].concat())?;
-    Ok(())
+impl Page {
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// Fails if the page or one of its markers is missing.
+    pub(crate) fn open(path: &'static str) -> Result<Self> {
+        const START: &str = "<!-- make bench writes this -->\n";
+        const END: &str = "<!-- to here -->";
+        let page = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+        let missing = |marker: &str| format!("{path} does not contain the marker {}", marker.trim());
+        let (head, rest) = page.split_once(START).with_context(|| missing(START))?;
+        let (_, tail) = rest.split_once(END).with_context(|| missing(END))?;
+        Ok(Self { path, head: format!("{head}{START}"), tail: format!("{END}{tail}") })
+    }
+
+    /// Replaces the block and writes the page.
+    pub(crate) fn insert(&self, block: &str) -> Result<()> {
+        fs::write(self.path, [&self.head, block, &self.tail].concat())?;
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! What every contender talks to: `WorkSpaces`, SNS and DynamoDB over TLS, each an endpoint with a handshake of its own.
+//! The simulated services that all contenders use: `WorkSpaces`, SNS, and DynamoDB, each with its own endpoint over TLS.
 
 use std::{
     fs,
@@ -11,12 +11,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use simulator::{Reply, Server, Sns, Tls, WorkSpaces, description};
+use simulator::{Reply, Request, Server, Sns, Tls, WorkSpaces, description};
 use tempfile::TempDir;
 
-/// The authorities that the function carries.
-const AMAZON_ROOTS: &str = include_str!("../../src/amazon-roots.pem");
-/// Where a system keeps the authorities that it trusts. Amazon Linux and Fedora; Debian and Ubuntu.
+/// The files with the system's trusted certificate authorities: on Amazon Linux and Fedora, and on Debian and Ubuntu.
 const SYSTEM_BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
 pub(crate) const TOPIC_ARN: &str = "arn:aws:sns:eu-west-1:123456789012:image-imports";
@@ -33,19 +31,19 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts them. Every import that [`event`] names has moved on since.
+    /// Starts the services. Every import in an [`event`] has a new state.
     pub(crate) async fn start() -> Result<Self> {
-        let tls = Tls::new()?;
+        let tls = Tls::like_aws()?;
         let certificates = tempfile::tempdir()?;
         let system = SYSTEM_BUNDLES.iter().find_map(|path| fs::read_to_string(path).ok());
-        let system = system.context("this system has no bundle of certificates")?;
-        for (name, others) in [("own.pem", ""), ("amazon.pem", AMAZON_ROOTS), ("system.pem", &system)] {
+        let system = system.context("this system has no file with root certificates")?;
+        for (name, others) in [("own.pem", ""), ("system.pem", &system)] {
             fs::write(certificates.path().join(name), format!("{others}\n{}", tls.ca_pem))?;
         }
 
         let dynamodb_latency = Arc::<AtomicU64>::default();
         let latency = Arc::clone(&dynamodb_latency);
-        let dynamodb = move |request: simulator::http::Request| {
+        let dynamodb = move |request: Request| {
             let latency = Duration::from_millis(latency.load(Ordering::Relaxed));
             async move { Reply::After(latency, Box::new(answer(&request.operation()))) }
         };
@@ -70,14 +68,14 @@ impl Services {
         Ok(services)
     }
 
-    /// Every answer takes so long.
+    /// Delays every answer by `latency`.
     pub(crate) fn set_latency(&self, latency: Duration) {
         self.workspaces.set_latency(latency);
         self.sns.set_latency(latency);
         self.dynamodb_latency.store(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// How many messages were published since the last call; what was asked is forgotten.
+    /// The number of messages published since the last call. Discards the recorded messages and calls.
     pub(crate) fn take_published(&self) -> usize {
         let published = self.sns.published().len();
         self.sns.clear();
@@ -85,13 +83,13 @@ impl Services {
         published
     }
 
-    /// A contender's variable, with the folder of certificates in the place of `{certificates}`. In there, each with the
-    /// services' own authority: `own.pem` has nothing else, `amazon.pem` Amazon's, `system.pem` all that the system has.
+    /// Replaces `{certificates}` in the value of an environment variable with a folder. The folder has two files with the
+    /// root authority of these services: `own.pem` has only this one, and `system.pem` also all authorities of the system.
     pub(crate) fn fill_in(&self, variable: &str) -> String {
         variable.replace("{certificates}", &self.certificates.path().to_string_lossy())
     }
 
-    /// The environment that leads an SDK here.
+    /// The environment variables that point an SDK to these services.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_ENDPOINT_URL_WORKSPACES", self.workspaces.url()),
@@ -101,7 +99,7 @@ impl Services {
     }
 }
 
-/// A table that remembers nothing: whatever is asked for is not there, whatever is written is taken.
+/// Answers for a table that stores nothing: every read finds no item, and every write succeeds.
 fn answer(operation: &str) -> Reply {
     match operation {
         "BatchGetItem" => Reply::json(200, &json!({"Responses": {LEDGER_TABLE: []}, "UnprocessedKeys": {}})),
@@ -109,7 +107,7 @@ fn answer(operation: &str) -> Reply {
     }
 }
 
-/// So many imports, each with one transition to find and to announce.
+/// An event with this number of imports. Each has one transition to announce.
 pub(crate) fn event(imports: usize) -> Value {
     let record = |number| json!({"ImageId": image_id(number), "State": "PENDING", "Sequence": 1});
     json!({"Imports": (0..imports).map(record).collect::<Vec<_>>()})

@@ -1,6 +1,7 @@
-//! One cold start of one contender, and the invocations after it.
+//! Starts a contender, invokes it, and measures its process.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     path,
     process::{Child, Command, Stdio},
@@ -10,36 +11,36 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::{
     sys::signal::{Signal, kill},
+    time::clock_getcpuclockid,
     unistd::Pid,
 };
-use simulator::RuntimeApi;
+use simulator::{Quota, RuntimeApi};
 
 use crate::{
     contender::Contender,
-    process::{cpu_time, peak_rss},
-    quota::Quota,
     services::{Services, TOPIC_ARN},
 };
 
-/// How long an invocation may take: Python at a fourteenth of a CPU has a lot to do.
+/// The timeout of an invocation. Python with a fourteenth of a CPU takes long.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// A shell that joins the control group and waits for a word, before it becomes the contender: so that neither counts.
+/// A shell script that joins the control group, waits for a line of input, and then becomes the contender. The measurement
+/// starts with that line, so it does not include the shell.
 const LAUNCHER: &str = r#"echo $$ > "$0"; echo ready; read -r go; exec "$@""#;
 
-/// A contender that has asked for its first invocation.
+/// A contender that has completed Init.
 #[derive(Debug)]
 pub(crate) struct Started {
     child: Child,
     api: RuntimeApi,
-    /// What the launcher had used before it became the contender.
-    before: Duration,
-    /// From the start to the question for the first invocation.
+    /// The CPU time that the launcher used before it became the contender.
+    launcher_cpu: Duration,
+    /// The time from the start until the contender asks for its first invocation.
     pub(crate) init: Duration,
 }
 
 impl Started {
-    /// Starts a contender in the repository's root.
+    /// Starts a contender in the root of the repository.
     pub(crate) async fn start(contender: &Contender, services: &Services, group: Option<&Quota>) -> Result<Self> {
         let api = RuntimeApi::start().await?;
         let mut command = Command::new("/bin/sh");
@@ -64,42 +65,47 @@ impl Started {
         let mut output = BufReader::new(child.stdout.take().context("piped")?);
         let mut ready = String::new();
         output.read_line(&mut ready)?;
-        ensure!(ready == "ready\n", "the launcher of {} said {ready:?}", contender.name);
+        ensure!(ready == "ready\n", "the launcher of {} printed {ready:?}", contender.name);
         std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
 
-        let before = cpu_time(child.id())?;
+        let launcher_cpu = cpu_time(pid(&child)?)?;
         let mut input = child.stdin.take().context("piped")?;
-        let begun = Instant::now();
+        let begin = Instant::now();
         input.write_all(b"go\n")?;
-        let mut started = Self { child, api, before, init: Duration::ZERO };
+        let mut started = Self { child, api, launcher_cpu, init: Duration::ZERO };
         let ready = tokio::time::timeout(TIMEOUT, started.api.ready()).await;
-        ready.map_err(|_| anyhow!("{} never asked for an invocation", contender.name))?;
-        started.init = begun.elapsed();
+        ready.map_err(|_| anyhow!("{} did not ask for an invocation", contender.name))?;
+        started.init = begin.elapsed();
         Ok(started)
     }
 
-    /// Makes one invocation; returns how long it took.
+    /// Invokes the contender. Returns the time until its response.
     pub(crate) async fn invoke(&self, event: &str) -> Result<Duration> {
         let invocation = self.api.invoke(event.to_owned(), TIMEOUT).await?;
         invocation.result.map_err(|error| anyhow!("{}", error.raw))?;
         Ok(invocation.took)
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM and waits until the process exits.
     pub(crate) fn end(mut self) -> Result<()> {
-        kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
+        kill(pid(&self.child)?, Signal::SIGTERM)?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// CPU time since the start.
+    /// User and system time of all threads since the start.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        Ok(cpu_time(self.child.id())?.saturating_sub(self.before))
+        Ok(cpu_time(pid(&self.child)?)?.saturating_sub(self.launcher_cpu))
     }
 
-    /// The most memory resident so far, in bytes.
+    /// The maximum resident memory so far, in bytes.
     pub(crate) fn peak_rss(&self) -> Result<u64> {
-        peak_rss(self.child.id())
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let kilobytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"))
+            .context("the status of the process has no VmHWM")?;
+        Ok(kilobytes.parse::<u64>()? * 1024)
     }
 }
 
@@ -108,4 +114,13 @@ impl Drop for Started {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn pid(child: &Child) -> Result<Pid> {
+    Ok(Pid::from_raw(i32::try_from(child.id())?))
+}
+
+/// User and system time of a process so far, including threads that have ended.
+fn cpu_time(pid: Pid) -> Result<Duration> {
+    Ok(clock_getcpuclockid(pid)?.now()?.into())
 }

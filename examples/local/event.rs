@@ -1,4 +1,4 @@
-//! One event, once, on the simulator.
+//! Invokes the function once on simulated services.
 
 use std::{fs, path::Path, process::ExitCode};
 
@@ -10,23 +10,24 @@ use workspaces_image_import::{event::parse, import::Record};
 use crate::{
     lambda::{Environment, Lambda},
     progress::summary,
-    stage::Stage,
+    services::Services,
+    tracking::Outcome,
 };
 
-/// Prints the response and nothing else on standard output, announcements and errors on standard error.
+/// Prints the response on standard output, and announcements and errors on standard error.
 pub(crate) async fn run(file: &Path, verbose: bool) -> anyhow::Result<ExitCode> {
-    let text = fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let event: Box<RawValue> =
         serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?;
 
-    let stage = Stage::start().await?;
-    // An event that cannot be read has no images; the function says what is wrong with it.
-    for record in parse(&event, usize::MAX).unwrap_or_default() {
-        stage.workspaces.set(&record.image_id, next_state(&record));
+    let services = Services::start().await?;
+    // If the event is invalid, there is nothing to simulate. The function reports what is wrong with it.
+    for record in parse(&event, usize::MAX).unwrap_or_default().records {
+        services.workspaces.set(record.image_id.as_str(), next_state(&record));
     }
-    let mut lambda = Lambda::start(Environment::Only(stage.environment()), verbose).await?;
+    let mut lambda = Lambda::start(Environment::Only(services.environment()), verbose).await?;
     let result = lambda.invoke(event.get()).await?;
-    for message in stage.sns.published() {
+    for message in services.sns.published() {
         eprintln!("{}", summary(&message));
     }
     match result {
@@ -36,17 +37,18 @@ pub(crate) async fn run(file: &Path, verbose: bool) -> anyhow::Result<ExitCode> 
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("{}: {}", error.error_type, error.message);
-            Ok(ExitCode::FAILURE)
+            eprintln!("error: {}: {}", error.error_type, error.message);
+            Ok(Outcome::NotChecked.into())
         }
     }
 }
 
-/// The image is found in the state after the record's, so that there is something to announce.
+/// A description with the state that follows the record's state, so that there is something to announce. `PENDING` follows
+/// `ERROR` and unknown states.
 fn next_state(record: &Record) -> DescriptionBody {
-    let course = &STATES[..STATES.len() - 1];
-    let known = record.memory.state.as_ref().map_or("", |state| state.as_str());
-    let next = course.iter().position(|state| *state == known).map_or(0, |index| index + 1);
-    let state = course[next.min(course.len() - 1)];
-    description(&record.image_id, state).member("ProgressPercentage", (next * 100 / course.len()).into())
+    let states = &STATES[..STATES.len() - 1];
+    let known = record.checkpoint.state.as_ref().map_or("", |state| state.as_str());
+    let next = states.iter().position(|state| *state == known).map_or(0, |index| index + 1);
+    let state = states[next.min(states.len() - 1)];
+    description(record.image_id.as_str(), state).member("ProgressPercentage", (next * 100 / states.len()).into())
 }

@@ -1,4 +1,4 @@
-//! This program as the function: the same calls as the bootstrap's (`src/main.rs`).
+//! Runs this program as the function. `src/main.rs` does the same for the bootstrap binary.
 
 use aws_config::BehaviorVersion;
 use aws_smithy_http_client::{
@@ -6,13 +6,14 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use workspaces_image_import::{
-    clients::Clients, clock::SystemClock, config::Config, error::Error, function::note_panics, logging, refuse,
+    aws::clients::Clients, clock::SystemClock, config::Config, error::Error, handler::install_panic_hook, logging,
+    refuse,
 };
 
-/// Answers invocations until it is killed.
+/// Serves invocations until the process is killed.
 pub(crate) async fn run() -> Result<(), lambda_runtime::Error> {
     logging::init();
-    note_panics();
+    install_panic_hook();
     match set_up().await {
         Ok((config, clients)) => workspaces_image_import::run(config, clients, SystemClock).await,
         Err(error) => refuse(error).await,
@@ -21,7 +22,7 @@ pub(crate) async fn run() -> Result<(), lambda_runtime::Error> {
 
 async fn set_up() -> Result<(Config, Clients), Error> {
     let config = Config::from_env()?;
-    // Whatever its caller has: a profile, single sign-on.
+    // Unlike the bootstrap binary, this accepts any credentials that the caller has, such as a profile or single sign-on.
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let sdk = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
     let clients = Clients::start(&config, sdk.credentials_provider()).await?;

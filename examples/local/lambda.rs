@@ -1,4 +1,4 @@
-//! The function's process, and the Runtime API that it asks for its invocations.
+//! Starts the function's process and invokes it through a Lambda Runtime API.
 
 use std::{env, io::stderr, process::Stdio, time::Duration};
 
@@ -6,19 +6,19 @@ use anyhow::{Context as _, bail};
 use simulator::{FunctionError, RuntimeApi};
 use tokio::process::{Child, Command};
 
-/// What one invocation may take.
+/// The timeout of one invocation.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What the function finds in its environment besides what Lambda itself puts there.
+/// The function's environment variables, in addition to those that Lambda sets.
 #[derive(Debug)]
 pub(crate) enum Environment {
-    /// The caller's own.
+    /// Those of this process.
     Inherited,
-    /// These variables, and not one of the caller's.
+    /// Only these.
     Only(Vec<(&'static str, String)>),
 }
 
-/// A function that was started; it ends with this.
+/// A running function. Dropping this kills its process.
 #[derive(Debug)]
 pub(crate) struct Lambda {
     child: Child,
@@ -26,7 +26,7 @@ pub(crate) struct Lambda {
 }
 
 impl Lambda {
-    /// Starts this program once more, as the function.
+    /// Starts this program a second time, as the function.
     pub(crate) async fn start(environment: Environment, verbose: bool) -> anyhow::Result<Self> {
         let api = RuntimeApi::start().await?;
         let mut command = Command::new(env::current_exe()?);
@@ -39,18 +39,20 @@ impl Lambda {
             .env("AWS_LAMBDA_FUNCTION_NAME", "workspaces-image-import")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            // Ctrl-C ends this program, which then ends the function. The function must not end first.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(if verbose { Stdio::from(stderr()) } else { Stdio::null() })
             .kill_on_drop(true);
-        let child = command.spawn().context("the function's process does not start")?;
+        let child = command.spawn().context("cannot start the function's process")?;
         Ok(Self { child, api })
     }
 
-    /// The response to an event, or the error that the function answers with.
+    /// Invokes the function. Returns its response, or the error that it reports.
     pub(crate) async fn invoke(&mut self, event: &str) -> anyhow::Result<Result<String, FunctionError>> {
         tokio::select! {
             invocation = self.api.invoke(event.to_owned(), TIMEOUT) => Ok(invocation?.result),
-            status = self.child.wait() => bail!("the function's process has ended: {}", status?),
+            status = self.child.wait() => bail!("the function's process exited unexpectedly ({})", status?),
         }
     }
 }

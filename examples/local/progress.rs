@@ -1,73 +1,175 @@
-//! What a person sees: a bar for each import, and above them what is announced.
+//! Progress bars, one for each import, with the announcements above them.
 
+use std::io::{Write as _, stderr, stdout};
+
+use anyhow::Context as _;
+use console::{Term, measure_text_width, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use simulator::Published;
 
-/// The bars. Where there is no terminal for them, or they are not wanted, only the announcements are shown.
+/// The width of the terminal from which on a bar has 30 characters. A bar has 20 otherwise.
+const WIDE: u16 = 100;
+
+/// What goes to the terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Display {
+    /// Transitions as JSON on standard output, and everything else on standard error.
+    pub(crate) json: bool,
+    /// The function's log in place of the bars.
+    pub(crate) verbose: bool,
+}
+
+impl Display {
+    /// Prints a line for people. A reader that is gone, such as a pipe that Ctrl-C has closed, misses it.
+    pub(crate) fn note(self, text: &str) {
+        let _ = if self.json { writeln!(stderr(), "{text}") } else { writeln!(stdout(), "{text}") };
+    }
+}
+
+/// The bars, on standard error. Without a terminal, or with the function's log, there are none.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    display: Display,
     all: MultiProgress,
+    template: &'static str,
     bars: Vec<(String, ProgressBar)>,
 }
 
 impl Progress {
-    pub(crate) fn new<'a>(image_ids: impl IntoIterator<Item = &'a str>, shown: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new<'a>(image_ids: impl IntoIterator<Item = &'a str>, display: Display) -> anyhow::Result<Self> {
         let all = MultiProgress::new();
-        if !shown {
+        if display.verbose {
             all.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos:>3} %  {msg}")?.progress_chars("=> ");
-        let mut bars = Vec::new();
+        let template = match Term::stderr().size() {
+            (_, WIDE..) => "{prefix} [{bar:30.cyan}] {pos:>3} %  {wide_msg}",
+            _ => "{prefix} [{bar:20.cyan}] {pos:>3} %  {wide_msg}",
+        };
+        let mut progress = Self { display, all, template, bars: Vec::new() };
         for image_id in image_ids {
-            let bar = all.add(ProgressBar::new(100)).with_style(style.clone()).with_prefix(image_id.to_owned());
-            bar.tick();
-            bars.push((image_id.to_owned(), bar));
+            progress.add(image_id)?;
         }
-        Ok(Self { all, bars })
+        Ok(progress)
     }
 
-    /// Moves the bars to where a response has the imports.
-    pub(crate) fn update(&self, response: &Value) {
+    fn add(&mut self, image_id: &str) -> anyhow::Result<ProgressBar> {
+        let style = ProgressStyle::with_template(self.template)?.progress_chars("=> ");
+        let bar = self.all.add(ProgressBar::new(100)).with_style(style).with_prefix(image_id.to_owned());
+        bar.tick();
+        self.bars.push((image_id.to_owned(), bar.clone()));
+        Ok(bar)
+    }
+
+    /// Updates the bars from a response. Adds a bar for an import that the function has discovered.
+    pub(crate) fn update(&mut self, response: &Value) -> anyhow::Result<()> {
         for record in response["Imports"].as_array().into_iter().flatten() {
-            let Some((_, bar)) = self.bars.iter().find(|(image_id, _)| record["ImageId"] == image_id.as_str()) else {
-                continue;
-            };
+            let Some(image_id) = record["ImageId"].as_str() else { continue };
+            let known = self.bars.iter().find(|(known, _)| known == image_id).map(|(_, bar)| bar.clone());
+            let bar = known.map_or_else(|| self.add(image_id), Ok)?;
             if let Some(percentage) = record["Description"]["ProgressPercentage"].as_u64() {
                 bar.set_position(percentage);
             }
             let state = record["State"].as_str().unwrap_or("not announced yet");
             bar.set_message(match record["CheckError"]["Error"].as_str() {
-                Some(error) => format!("{state}, not checked: {error}"),
+                Some(error) => format!("{state}, check failed: {error}"),
                 None if record["Missing"] == true && record["Outcome"] == "PENDING" => format!("{state}, not found"),
                 None => state.to_owned(),
             });
         }
-    }
-
-    /// Writes above the bars, or to standard output where there are none.
-    pub(crate) fn say(&self, text: &str) -> anyhow::Result<()> {
-        if self.all.is_hidden() {
-            println!("{text}");
-        } else {
-            self.all.println(text)?;
-        }
         Ok(())
     }
-}
 
-impl Drop for Progress {
-    /// Leaves the bars where they are.
-    fn drop(&mut self) {
+    /// Prints a line for people above the bars.
+    pub(crate) fn note(&self, text: &str) {
+        self.all.suspend(|| self.display.note(text));
+    }
+
+    /// Prints a transition above the bars: as JSON, or else this text.
+    pub(crate) fn transition(&self, transition: &Value, text: &str) -> anyhow::Result<()> {
+        let json = self.display.json;
+        let print = || if json { writeln!(stdout(), "{transition}") } else { writeln!(stdout(), "{text}") };
+        self.all.suspend(print).context("cannot print the transition")
+    }
+
+    /// Leaves the bars on the screen, in their last state.
+    pub(crate) fn finish(self) {
         for (_, bar) in &self.bars {
             bar.abandon();
         }
     }
 }
 
-/// What a subscriber by e-mail sees of a message in a list of messages.
+impl Drop for Progress {
+    /// Leaves the bars on the screen and the cursor below them. Does not draw, because the `^C` that a terminal shows has
+    /// moved the cursor.
+    fn drop(&mut self) {
+        if !self.all.is_hidden() && !self.bars.is_empty() {
+            self.all.set_draw_target(ProgressDrawTarget::hidden());
+            eprintln!();
+        }
+    }
+}
+
+/// The subject and the first line of an email, as an inbox shows them.
 pub(crate) fn summary(message: &Published) -> String {
     let subject = message.subject.as_deref().unwrap_or("(no subject)");
     let email = message.body("email").unwrap_or_default();
     format!("{subject}\n    {}", email.lines().next().unwrap_or_default())
+}
+
+/// A state, in a color that says how the import goes. Without color if standard output is not a terminal or if `NO_COLOR`
+/// is set.
+pub(crate) fn colored(state: &str) -> String {
+    let styled = style(state);
+    let colored = match state {
+        "COMPLETED" => styled.green(),
+        "ERROR" | "NOT_FOUND" => styled.red(),
+        "STALLED" => styled.yellow(),
+        _ => styled.cyan(),
+    };
+    colored.to_string()
+}
+
+/// The width of the terminal that standard output goes to, or 80 if it goes elsewhere.
+pub(crate) fn width() -> usize {
+    Term::stdout().size().1.into()
+}
+
+/// Breaks long lines between words on a terminal. Without one, the text stays as it is.
+pub(crate) fn wrapped(text: &str) -> String {
+    if Term::stdout().is_term() { wrap(text, width()) } else { text.to_owned() }
+}
+
+/// Breaks lines between words. A word that is longer than the width, such as a link, stays whole.
+fn wrap(text: &str, width: usize) -> String {
+    let mut wrapped = String::new();
+    for (index, line) in text.lines().enumerate() {
+        if index > 0 {
+            wrapped.push('\n');
+        }
+        let mut used = 0;
+        for word in line.split_inclusive(' ') {
+            if used > 0 && used + measure_text_width(word.trim_end()) > width {
+                wrapped.truncate(wrapped.trim_end().len());
+                wrapped.push('\n');
+                used = 0;
+            }
+            wrapped.push_str(word);
+            used += measure_text_width(word);
+        }
+    }
+    wrapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrap("one two three\n\n  four", 8), "one two\nthree\n\n  four");
+        assert_eq!(wrap("one two", 7), "one two");
+        assert_eq!(wrap("see https://example.com/a now", 8), "see\nhttps://example.com/a\nnow");
+    }
 }

@@ -1,4 +1,4 @@
-//! The simulator alone, for a function that something else runs.
+//! Runs only the simulated services, for a function that another program runs.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -9,39 +9,40 @@ use tokio::{
 };
 
 use crate::{
+    imports::{MINUTES_IN_STATE, STEP_MINUTES, imports, set_answers},
     progress::summary,
-    script::{MINUTES_IN_STATE, STEP_MINUTES, imports, lay},
-    stage::Stage,
+    services::Services,
 };
 
-/// The real time of one step of the script's clock.
+/// How often the simulated clock advances by one step.
 const STEP: Duration = Duration::from_secs(5);
 
-/// The three imports take four hours, rest for one, and begin anew.
+/// The simulated time after which the imports start again. The longest reaches its last state after four hours.
 const LOOP_MINUTES: u16 = 300;
 
-/// Serves until Ctrl-C. Standard output is the environment to set; the rest is on standard error.
+/// Serves until Ctrl-C. Prints the environment variables on standard output and everything else on standard error.
 pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let imports = imports();
-    let stage = Stage::start().await?;
-    // One answer for all of them can name none.
-    stage.workspaces.set_default(json!({"State": "VALIDATING", "ProgressPercentage": 62}));
-    for (name, value) in stage.environment() {
+    let services = Services::start().await?;
+    // This answer applies to any image, so it has no `ImageId`.
+    services.workspaces.set_default(json!({"State": "VALIDATING", "ProgressPercentage": 62}));
+    for (name, value) in services.environment() {
         println!("export {name}={value}");
     }
-    eprintln!("\nSet these where you run `cargo lambda watch`. Then, as often as you like, in another terminal:");
+    eprintln!(
+        "\nSet these variables where you run `cargo lambda watch`. Then invoke the function from a third terminal:"
+    );
     eprintln!("    cargo lambda invoke --data-file events/cli.json");
     eprintln!(
-        "\nThe images below go through these states, {} s each, again and again until Ctrl-C;",
+        "\nThese images pass through the following states, {} s each, and then start again. Any other image is in VALIDATING.",
         STEP.as_secs() * u64::from(MINUTES_IN_STATE / STEP_MINUTES)
     );
-    eprintln!("any other image is found in VALIDATING.");
     for import in &imports {
         eprintln!("    {import}");
     }
-    eprintln!();
+    eprintln!("\nAnnouncements appear below. Press Ctrl-C to stop.\n");
 
-    let mut messages = stage.sns.subscribe();
+    let mut messages = services.sns.subscribe();
     let mut steps = interval(STEP);
     steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut clock = (0..LOOP_MINUTES).step_by(STEP_MINUTES.into()).cycle();
@@ -49,7 +50,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
         tokio::select! {
             _ = steps.tick() => {
                 let minutes = clock.next().unwrap_or_default();
-                lay(&imports, &stage.workspaces, minutes);
+                set_answers(&imports, &services.workspaces, minutes);
             }
             Some(message) = messages.recv() => eprintln!("{}", summary(&message)),
             stopped = ctrl_c() => {

@@ -1,4 +1,4 @@
-//! In front of a real endpoint, to make it fail on the wire.
+//! A proxy in front of a real endpoint, to add faults to it.
 
 use std::{
     fmt, io,
@@ -16,102 +16,81 @@ use hyper_util::{
 use tokio::time::sleep;
 
 use crate::{
-    fault::Fault,
-    http::{Reply, Request, Server},
-    lock::lock,
+    http::{Fault, Reply, Request},
+    lock,
+    service::{Handle, Service},
     tls::Tls,
 };
 
-/// What becomes of one request.
+/// What the proxy does with a request.
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// The endpoint answers.
+    /// Forwards the request and returns the endpoint's response.
     Forward,
-    /// The endpoint never hears of it.
+    /// Returns this reply. The endpoint does not receive the request.
     Reply(Reply),
-    /// The endpoint gets it and does it; the caller gets the fault.
+    /// Forwards the request, so that it takes effect, but returns this fault.
     ForwardThen(Fault),
-    /// The endpoint answers, later.
+    /// Forwards the request after a delay.
     Delay(Duration),
-    /// The endpoint answers; these headers, names and values, take the place of its own.
+    /// Forwards the request and replaces these response headers (names and values).
     ForwardWith(Vec<(String, String)>),
 }
 
 type Hook = Arc<dyn Fn(&str, &Request) -> Act + Send + Sync>;
 
-/// Forwards everything to a real endpoint (the emulator), except where a hook says otherwise. `Host` and signature
-/// stay as they came.
-#[derive(Clone, Debug)]
-pub struct Proxy {
-    state: Arc<State>,
-    server: Arc<Server>,
+/// Forwards every request to a real endpoint (an emulator), unless a hook decides otherwise. `Host` and the signature
+/// stay unchanged.
+pub type Proxy = Service<Backend>;
+
+/// The endpoint, the hook, and the requests received.
+pub struct Backend {
+    upstream: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+    hook: Mutex<Hook>,
+    /// With the operation of each.
+    requests: Mutex<Vec<(String, Request)>>,
 }
 
 impl Proxy {
-    /// Starts in front of `upstream`, an `http://` origin.
+    /// Starts in front of `upstream`, an `http://` URL.
     ///
     /// # Errors
-    /// When no port can be bound.
+    /// Fails if no port can be bound.
     pub async fn start(upstream: &str) -> io::Result<Self> {
-        Self::serve(upstream, None).await
+        Self::serve(Backend::new(upstream), None).await
     }
 
-    /// Starts over TLS in front of `upstream`, which is an `http://` origin all the same.
+    /// Starts over TLS in front of `upstream`, which is still an `http://` URL.
     ///
     /// # Errors
-    /// When no port can be bound.
+    /// Fails if no port can be bound.
     pub async fn start_tls(upstream: &str, tls: &Tls) -> io::Result<Self> {
-        Self::serve(upstream, Some(tls)).await
+        Self::serve(Backend::new(upstream), Some(tls)).await
     }
 
-    async fn serve(upstream: &str, tls: Option<&Tls>) -> io::Result<Self> {
-        let state = Arc::new(State {
-            upstream: upstream.trim_end_matches('/').to_owned(),
-            client: Client::builder(TokioExecutor::new()).build_http(),
-            hook: Mutex::new(forward()),
-            seen: Mutex::default(),
-        });
-        let handler = {
-            let state = Arc::clone(&state);
-            move |request| Arc::clone(&state).answer(request)
-        };
-        Ok(Self { server: Arc::new(Server::start(handler, tls).await?), state })
-    }
-
-    /// The endpoint, for an `AWS_ENDPOINT_URL_*`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// What serves it, to be asked about connections.
-    #[must_use]
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// From now on, `hook` sees each request first, with its [operation](Request::operation). It replaces the last
-    /// one, and must not block.
+    /// From now on, calls `hook` for each request with the request's [operation](Request::operation). Replaces the
+    /// previous hook. The hook must not block.
     pub fn on(&self, hook: impl Fn(&str, &Request) -> Act + Send + Sync + 'static) {
-        *lock(&self.state.hook) = Arc::new(hook);
+        *lock(&self.backend.hook) = Arc::new(hook);
     }
 
-    /// Forgets the hook and the requests.
+    /// Removes the hook and discards the recorded requests.
     pub fn clear(&self) {
-        *lock(&self.state.hook) = forward();
-        lock(&self.state.seen).clear();
+        *lock(&self.backend.hook) = forward();
+        lock(&self.backend.requests).clear();
     }
 
     /// Every request with its operation, forwarded or not, in order of arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<(String, Request)> {
-        lock(&self.state.seen).clone()
+        lock(&self.backend.requests).clone()
     }
 
-    /// How many of them called this operation.
+    /// The number of requests with this operation.
     #[must_use]
     pub fn count(&self, operation: &str) -> usize {
-        lock(&self.state.seen).iter().filter(|(name, _)| name == operation).count()
+        lock(&self.backend.requests).iter().filter(|(name, _)| name == operation).count()
     }
 }
 
@@ -119,17 +98,10 @@ fn forward() -> Hook {
     Arc::new(|_, _| Act::Forward)
 }
 
-struct State {
-    upstream: String,
-    client: Client<HttpConnector, Full<Bytes>>,
-    hook: Mutex<Hook>,
-    seen: Mutex<Vec<(String, Request)>>,
-}
-
-impl State {
-    async fn answer(self: Arc<Self>, request: Request) -> Reply {
+impl Handle for Backend {
+    async fn handle(&self, request: Request) -> Reply {
         let operation = request.operation();
-        lock(&self.seen).push((operation.clone(), request.clone()));
+        lock(&self.requests).push((operation.clone(), request.clone()));
         let hook = Arc::clone(&lock(&self.hook));
         match hook(&operation, &request) {
             Act::Forward => self.forward(request).await,
@@ -145,10 +117,21 @@ impl State {
             Act::ForwardWith(headers) => replace(self.forward(request).await, headers),
         }
     }
+}
+
+impl Backend {
+    fn new(upstream: &str) -> Self {
+        Self {
+            upstream: upstream.trim_end_matches('/').to_owned(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            hook: Mutex::new(forward()),
+            requests: Mutex::default(),
+        }
+    }
 
     async fn forward(&self, request: Request) -> Reply {
         self.exchange(request).await.unwrap_or_else(|error| {
-            let body = format!("the proxy's upstream {} failed: {error}", self.upstream);
+            let body = format!("the proxy cannot reach {}: {error}", self.upstream);
             Reply::Http { status: 502, headers: Vec::new(), body: body.into() }
         })
     }
@@ -171,7 +154,7 @@ impl State {
     }
 }
 
-/// The reply with these headers in the place of its own of the same names.
+/// Replaces the reply's headers of the same names.
 fn replace(mut reply: Reply, new: Vec<(String, String)>) -> Reply {
     if let Reply::Http { headers, .. } = &mut reply {
         headers.retain(|(name, _)| !new.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
@@ -180,9 +163,9 @@ fn replace(mut reply: Reply, new: Vec<(String, String)>) -> Reply {
     reply
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for Backend {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("State").field("upstream", &self.upstream).finish_non_exhaustive()
+        formatter.debug_struct("Backend").field("upstream", &self.upstream).finish_non_exhaustive()
     }
 }
 
@@ -191,9 +174,12 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::testing::{TestResult, post};
+    use crate::{
+        http::Server,
+        testing::{TestResult, post},
+    };
 
-    /// An endpoint that answers with what it was sent, and a proxy before it.
+    /// An endpoint that returns the request's body and path, and a proxy in front of it.
     async fn echo() -> io::Result<(Server, Proxy)> {
         let upstream = Server::start(
             |request| async move {
@@ -208,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn forwards_what_no_hook_stops() -> TestResult {
+    async fn forwards_by_default() -> TestResult {
         let (_upstream, proxy) = echo().await?;
         let url = format!("{}/a?b=c", proxy.url());
         let answer = post(&url, &[("x-amz-target", "T.GetItem")], "body").await?;
@@ -220,18 +206,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn speaks_tls_before_an_endpoint_that_does_not() -> TestResult {
+    async fn adds_tls_to_a_plain_endpoint() -> TestResult {
         let (upstream, _) = echo().await?;
         let proxy = Proxy::start_tls(&upstream.url(), &Tls::new()?).await?;
         assert!(proxy.url().starts_with("https://localhost:"), "{}", proxy.url());
         let plain = proxy.url().replace("https", "http");
-        assert!(post(&plain, &[], "").await.is_err(), "nothing but TLS");
+        assert!(post(&plain, &[], "").await.is_err(), "only TLS");
         assert!(proxy.requests().is_empty());
         Ok(())
     }
 
     #[tokio::test]
-    async fn acts_as_the_hook_says() -> TestResult {
+    async fn follows_the_hook() -> TestResult {
         let (upstream, proxy) = echo().await?;
         let front = Proxy::start(&proxy.url()).await?;
         let delay = Duration::from_millis(100);
@@ -248,9 +234,9 @@ mod tests {
         };
         assert_eq!(call("A").await?.status, 400);
         assert!(call("B").await.is_err());
-        let begun = Instant::now();
+        let started = Instant::now();
         assert_eq!(call("C").await?.status, 201);
-        assert!(begun.elapsed() >= delay);
+        assert!(started.elapsed() >= delay);
         assert_eq!(call("D").await?.headers["x-op"], "echo");
         let replaced = call("E").await?;
         assert_eq!(replaced.headers.get_all("x-op").iter().collect::<Vec<_>>(), ["proxy"]);

@@ -1,162 +1,137 @@
-//! An SNS endpoint that shows what subscribers receive.
+//! An SNS endpoint that records the messages that subscribers would receive.
 
-mod answer;
-mod form;
 mod published;
-mod response;
+mod query;
 mod rules;
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-pub use self::{answer::SnsAnswer, published::Published};
-use self::{form::Batch, response::Failed};
+pub use self::published::Published;
+use self::query::{Batch, Failed};
 use crate::{
-    http::{Reply, Request, Server},
-    lock::lock,
-    pause::pause,
-    tls::Tls,
+    http::{Fault, Reply, Request, pause},
+    lock,
+    service::{Handle, Service},
 };
 
-/// Serves `PublishBatch` for every topic, refuses what SNS refuses, and keeps what was published. Any other action,
-/// `Publish` among them, is an `InvalidAction`.
+/// Serves `PublishBatch` for every topic, rejects what SNS rejects, and records every published message. Any other
+/// action, including `Publish`, returns `InvalidAction`.
 ///
-/// A FIFO topic's repeats are kept too: whether something was sent twice is what tests want to know.
+/// Unlike SNS, it keeps duplicates on a FIFO topic, so that tests can detect them.
+pub type Sns = Service<Backend>;
+
+/// An answer to `PublishBatch`. Whatever the answer, entries that SNS would reject are not published.
 #[derive(Clone, Debug)]
-pub struct Sns {
-    state: Arc<State>,
-    server: Arc<Server>,
+pub enum SnsAnswer {
+    /// SNS publishes every entry.
+    Take,
+    /// SNS rejects these entries (index in the batch, code, message) and publishes the others.
+    FailEntries(Vec<(usize, String, String)>),
+    /// SNS returns an error and publishes nothing.
+    Error {
+        /// The HTTP status.
+        status: u16,
+        /// The error code.
+        code: String,
+        /// The error message.
+        message: String,
+    },
+    /// SNS publishes nothing, and the caller gets a fault instead of a response.
+    Fault(Fault),
+    /// SNS publishes every entry, and the caller gets a fault instead of a response.
+    TakeThen(Fault),
+    /// Another answer, after a delay. SNS publishes nothing if the caller disconnects before that.
+    After(Duration, Box<SnsAnswer>),
+    /// SNS publishes nothing and returns this reply.
+    Raw(Reply),
 }
 
-impl Sns {
-    /// Starts over plain HTTP.
-    ///
-    /// # Errors
-    /// When no port can be bound.
-    pub async fn start() -> io::Result<Self> {
-        Self::serve(None).await
-    }
-
-    /// Starts over TLS.
-    ///
-    /// # Errors
-    /// When no port can be bound.
-    pub async fn start_tls(tls: &Tls) -> io::Result<Self> {
-        Self::serve(Some(tls)).await
-    }
-
-    async fn serve(tls: Option<&Tls>) -> io::Result<Self> {
-        let state = Arc::new(State::default());
-        let handler = {
-            let state = Arc::clone(&state);
-            move |request| Arc::clone(&state).answer(request)
-        };
-        Ok(Self { server: Arc::new(Server::start(handler, tls).await?), state })
-    }
-
-    /// The endpoint, for `AWS_ENDPOINT_URL_SNS`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// What serves it, to be asked about connections.
-    #[must_use]
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// One list for each call that was taken, its failed entries left out: an empty one where all of them failed.
-    #[must_use]
-    pub fn batches(&self) -> Vec<Vec<Published>> {
-        lock(&self.state.kept).batches.clone()
-    }
-
-    /// Every message, in order.
-    #[must_use]
-    pub fn published(&self) -> Vec<Published> {
-        lock(&self.state.kept).batches.concat()
-    }
-
-    /// Every message from now on, as it is published.
-    #[must_use]
-    pub fn subscribe(&self) -> UnboundedReceiver<Published> {
-        let (sender, receiver) = unbounded_channel();
-        lock(&self.state.kept).subscribers.push(sender);
-        receiver
-    }
-
-    /// The next calls are answered so, one after another; the ones after are taken.
-    pub fn script(&self, answers: impl IntoIterator<Item = SnsAnswer>) {
-        let mut said = lock(&self.state.said);
-        said.next = answers.into_iter().collect();
-        said.standing = SnsAnswer::Take;
-    }
-
-    /// Every further call is answered so, whatever was scripted.
-    pub fn set(&self, answer: SnsAnswer) {
-        let mut said = lock(&self.state.said);
-        said.next.clear();
-        said.standing = answer;
-    }
-
-    /// Every answer waits so long, on top of its own delay, before anything is published.
-    pub fn set_latency(&self, latency: Duration) {
-        lock(&self.state.said).latency = latency;
-    }
-
-    /// Every request, refused ones and other actions included, in order of arrival.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        lock(&self.state.kept).requests.clone()
-    }
-
-    /// Forgets messages and requests, but neither answers nor subscribers.
-    pub fn clear(&self) {
-        let mut kept = lock(&self.state.kept);
-        kept.batches.clear();
-        kept.requests.clear();
-    }
-}
-
+/// The answers to give and the requests received.
 #[derive(Debug, Default)]
-struct State {
-    said: Mutex<Said>,
-    kept: Mutex<Kept>,
+pub struct Backend {
+    answers: Mutex<Answers>,
+    received: Mutex<Received>,
 }
 
 #[derive(Debug)]
-struct Said {
-    next: VecDeque<SnsAnswer>,
-    standing: SnsAnswer,
+struct Answers {
+    /// The answers to the next calls.
+    script: VecDeque<SnsAnswer>,
+    /// The answer to all calls after those.
+    default: SnsAnswer,
     latency: Duration,
 }
 
-impl Default for Said {
-    fn default() -> Self {
-        Self { next: VecDeque::new(), standing: SnsAnswer::Take, latency: Duration::ZERO }
-    }
-}
-
 #[derive(Debug, Default)]
-struct Kept {
+struct Received {
     requests: Vec<Request>,
     batches: Vec<Vec<Published>>,
     subscribers: Vec<UnboundedSender<Published>>,
-    /// Messages ever published, for their ids.
+    /// The number of messages published since the start, for message IDs.
     count: usize,
 }
 
-impl State {
-    async fn answer(self: Arc<Self>, request: Request) -> Reply {
+impl Sns {
+    /// The published messages of each call. A call whose entries all failed adds an empty list; a call that failed as a
+    /// whole adds nothing.
+    #[must_use]
+    pub fn batches(&self) -> Vec<Vec<Published>> {
+        lock(&self.backend.received).batches.clone()
+    }
+
+    /// Every published message, in order.
+    #[must_use]
+    pub fn published(&self) -> Vec<Published> {
+        lock(&self.backend.received).batches.concat()
+    }
+
+    /// A channel that receives every message published from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> UnboundedReceiver<Published> {
+        let (sender, receiver) = unbounded_channel();
+        lock(&self.backend.received).subscribers.push(sender);
+        receiver
+    }
+
+    /// Answers the next calls with these answers, one each, and the calls after those with [`SnsAnswer::Take`].
+    pub fn script(&self, script: impl IntoIterator<Item = SnsAnswer>) {
+        let mut answers = lock(&self.backend.answers);
+        answers.script = script.into_iter().collect();
+        answers.default = SnsAnswer::Take;
+    }
+
+    /// Answers every call from now on with this answer. Discards the script.
+    pub fn set(&self, answer: SnsAnswer) {
+        let mut answers = lock(&self.backend.answers);
+        answers.script.clear();
+        answers.default = answer;
+    }
+
+    /// Delays every answer by `latency`, in addition to its own delay. Messages are published after the delay.
+    pub fn set_latency(&self, latency: Duration) {
+        lock(&self.backend.answers).latency = latency;
+    }
+
+    /// Every request in order of arrival, including rejected ones and other actions.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.backend.received).requests.clone()
+    }
+
+    /// Discards the recorded messages and requests. Answers and subscribers stay.
+    pub fn clear(&self) {
+        let mut received = lock(&self.backend.received);
+        received.batches.clear();
+        received.requests.clear();
+    }
+}
+
+impl Handle for Backend {
+    async fn handle(&self, request: Request) -> Reply {
         let action = request.operation();
-        lock(&self.kept).requests.push(request.clone());
+        lock(&self.received).requests.push(request.clone());
         if action != "PublishBatch" {
             let message = format!("The action {action} is not valid for this endpoint.");
             return Reply::query_error(400, "InvalidAction", &message);
@@ -167,59 +142,67 @@ impl State {
             pause(delay).await;
             answer = *then;
         }
-        let batch = form::read(&request.body);
+        let batch = query::read(&request.body);
         match answer {
-            SnsAnswer::FailEntries(failing) => self.take(batch, &failing),
+            SnsAnswer::FailEntries(failing) => self.publish(batch, &failing),
             SnsAnswer::Error { status, code, message } => Reply::query_error(status, &code, &message),
             SnsAnswer::Fault(fault) => Reply::Fault(fault),
             SnsAnswer::TakeThen(fault) => {
-                self.take(batch, &[]);
+                self.publish(batch, &[]);
                 Reply::Fault(fault)
             }
             SnsAnswer::Raw(reply) => reply,
-            SnsAnswer::Take | SnsAnswer::After(..) => self.take(batch, &[]),
+            SnsAnswer::Take | SnsAnswer::After(..) => self.publish(batch, &[]),
         }
     }
+}
 
+impl Backend {
     fn next(&self) -> (Duration, SnsAnswer) {
-        let mut said = lock(&self.said);
-        let next = said.next.pop_front();
-        (said.latency, next.unwrap_or_else(|| said.standing.clone()))
+        let mut answers = lock(&self.answers);
+        let next = answers.script.pop_front();
+        (answers.latency, next.unwrap_or_else(|| answers.default.clone()))
     }
 
-    /// Publishes what neither SNS nor `failing` stops.
-    fn take(&self, batch: Batch, failing: &[(usize, String, String)]) -> Reply {
+    /// Publishes the entries that neither SNS rejects nor `failing` lists.
+    fn publish(&self, batch: Batch, failing: &[(usize, String, String)]) -> Reply {
         if let Err((code, message)) = rules::check_batch(&batch) {
             return Reply::query_error(400, code, &message);
         }
-        let (mut taken, mut failed) = (Vec::new(), Vec::new());
+        let (mut published, mut failed) = (Vec::new(), Vec::new());
         for (index, entry) in batch.entries.into_iter().enumerate() {
-            let told = failing.iter().find(|(failing, ..)| *failing == index);
-            let (code, message) = match (told, rules::check_entry(&entry)) {
+            let scripted = failing.iter().find(|(failing, ..)| *failing == index);
+            let (code, message) = match (scripted, rules::check_entry(&entry)) {
                 (Some((_, code, message)), _) => (code.clone(), message.clone()),
                 (None, Err((code, message))) => (code.to_owned(), message),
                 (None, Ok(())) => {
-                    taken.push(entry);
+                    published.push(entry);
                     continue;
                 }
             };
             failed.push(Failed { id: entry.id, code, message });
         }
-        let first = lock(&self.kept).publish(&taken);
-        response::write(&taken, &failed, first)
+        let first = lock(&self.received).add(&published);
+        query::write(&published, &failed, first)
     }
 }
 
-impl Kept {
-    /// Keeps a call's messages and passes them on; returns the number of the first.
-    fn publish(&mut self, taken: &[Published]) -> usize {
+impl Received {
+    /// Records the messages of one call and passes them to the subscribers. Returns the number of the first message.
+    fn add(&mut self, published: &[Published]) -> usize {
         let first = self.count + 1;
-        self.count += taken.len();
-        for message in taken {
+        self.count += published.len();
+        for message in published {
             self.subscribers.retain(|subscriber| subscriber.send(message.clone()).is_ok());
         }
-        self.batches.push(taken.to_vec());
+        self.batches.push(published.to_vec());
         first
+    }
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self { script: VecDeque::new(), default: SnsAnswer::Take, latency: Duration::ZERO }
     }
 }
 

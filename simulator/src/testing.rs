@@ -1,4 +1,4 @@
-//! A plain client for the tests.
+//! A plain HTTP client for the unit tests.
 
 use std::error::Error;
 

@@ -1,15 +1,15 @@
-//! Amazon `WorkSpaces`, as far as it describes image imports. No emulator has that operation.
+//! Amazon `WorkSpaces`, limited to image imports, listing images, and creating bundles. The emulators that the tests use do
+//! not support these operations.
 
 mod answer;
+mod creation;
 mod description;
-mod load;
-mod plan;
-mod rate_limit;
+mod listing;
+mod traffic;
 
 use std::{
-    collections::HashMap,
-    io,
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -19,169 +19,186 @@ use serde_json::Value;
 pub use self::{
     answer::Answer,
     description::{DescriptionBody, STATES, description},
+    listing::ListCall,
 };
-use self::{load::Load, plan::Plan, rate_limit::RateLimit};
+use self::{
+    answer::Plan,
+    creation::Creation,
+    traffic::{Concurrency, RateLimit},
+};
 use crate::{
-    http::{Reply, Request, Server},
-    lock::lock,
-    pause::pause,
-    tls::Tls,
+    http::{Reply, Request, pause},
+    lock,
+    service::{Handle, Service},
 };
 
-/// Serves `DescribeCustomWorkspaceImageImport` from answers laid down per image, and remembers who asked. Any other
-/// operation is an `UnknownOperationException`.
-#[derive(Clone, Debug)]
-pub struct WorkSpaces {
-    state: Arc<State>,
-    server: Arc<Server>,
-}
+/// Serves `DescribeCustomWorkspaceImageImport` with answers defined per image and `DescribeWorkspaceImages` with the images
+/// that have such answers, and records every call.
+///
+/// `ImportCustomWorkspaceImage` and `CreateWorkspaceBundle` succeed, unless an answer is defined for the name of the image
+/// or the bundle. Any other operation returns `UnknownOperationException`.
+pub type WorkSpaces = Service<Backend>;
 
-/// One call that was made.
+/// A call of `DescribeCustomWorkspaceImageImport` that was received.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The image asked for.
+    /// The requested image.
     pub image_id: String,
-    /// When the call came in.
+    /// When the call arrived.
     pub at: Instant,
-    /// Its headers, `User-Agent` and retry counts among them.
+    /// The headers, including `User-Agent` and the SDK's retry counts.
     pub headers: HeaderMap,
-    /// Whether the [rate limit](WorkSpaces::set_rate_limit) refused it.
+    /// Whether the [rate limit](WorkSpaces::set_rate_limit) rejected the call.
     pub throttled: bool,
 }
 
+/// The answers to give and the calls received.
+#[derive(Debug, Default)]
+pub struct Backend {
+    answers: Mutex<Answers>,
+    calls: Mutex<Vec<Call>>,
+    list_calls: Mutex<Vec<ListCall>>,
+    /// The valid requests to create an image or a bundle, each with the name in it.
+    creations: Mutex<Vec<(String, Value)>>,
+    concurrency: Concurrency,
+}
+
+#[derive(Debug)]
+struct Answers {
+    /// By image ID.
+    plans: HashMap<String, Plan>,
+    /// For images without a plan.
+    default: Answer,
+    /// The states in which images are listed, by image ID, whatever their plans say. `None`: not at all.
+    listed: BTreeMap<String, Option<String>>,
+    /// For the next calls that list images. `None`: a page.
+    listings: VecDeque<Option<Answer>>,
+    /// The maximum number of images per page.
+    page_size: usize,
+    latency: Duration,
+    rate_limit: Option<RateLimit>,
+}
+
 impl WorkSpaces {
-    /// Starts over plain HTTP.
-    ///
-    /// # Errors
-    /// When no port can be bound.
-    pub async fn start() -> io::Result<Self> {
-        Self::serve(None).await
-    }
-
-    /// Starts over TLS.
-    ///
-    /// # Errors
-    /// When no port can be bound.
-    pub async fn start_tls(tls: &Tls) -> io::Result<Self> {
-        Self::serve(Some(tls)).await
-    }
-
-    async fn serve(tls: Option<&Tls>) -> io::Result<Self> {
-        let state = Arc::new(State::default());
-        let handler = {
-            let state = Arc::clone(&state);
-            move |request| Arc::clone(&state).answer(request)
-        };
-        Ok(Self { server: Arc::new(Server::start(handler, tls).await?), state })
-    }
-
-    /// The endpoint, for `AWS_ENDPOINT_URL_WORKSPACES`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// What serves it, to be asked about connections.
-    #[must_use]
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// Every further call for this image is answered so.
+    /// Answers every call for this image with this answer.
     pub fn set(&self, image_id: &str, answer: impl Into<Answer>) {
         self.script(image_id, [answer.into()]);
     }
 
-    /// Further calls for this image take these one after another; the last one stays.
+    /// Answers the next calls for this image with these answers, one each. The last one also answers all further calls.
     pub fn script(&self, image_id: &str, answers: impl IntoIterator<Item = Answer>) {
         self.plan(image_id, Plan::Script(answers.into_iter().collect()));
     }
 
-    /// Answers for this image by time: each holds from its offset after now. Before the first, it is the default.
+    /// Answers calls for this image by time: each answer applies from its offset, counted from now, until the next one.
+    /// Before the first, the default answer applies.
     pub fn timeline(&self, image_id: &str, answers: Vec<(Duration, Answer)>) {
         self.plan(image_id, Plan::timeline(Instant::now(), answers));
     }
 
     fn plan(&self, image_id: &str, plan: Plan) {
-        lock(&self.state.said).plans.insert(image_id.to_owned(), plan);
+        lock(&self.backend.answers).plans.insert(image_id.to_owned(), plan);
     }
 
-    /// What images that nobody scripted get; [`Answer::NotFound`] unless said otherwise.
+    /// Sets the answer for images without one of their own. Initially, this is [`Answer::NotFound`].
     pub fn set_default(&self, answer: impl Into<Answer>) {
-        lock(&self.state.said).default = answer.into();
+        lock(&self.backend.answers).default = answer.into();
     }
 
-    /// Every answer waits so long, on top of its own delay.
+    /// Delays every answer by `latency`, in addition to its own delay.
     pub fn set_latency(&self, latency: Duration) {
-        lock(&self.state.said).latency = latency;
+        lock(&self.backend.answers).latency = latency;
     }
 
-    /// Calls beyond so many a second, and a burst of as many, are each a 400 `ThrottlingException`, which uses up
-    /// nothing that was scripted. `None`: as many as come.
+    /// Limits calls to this rate, with a burst of one second's worth, or removes the limit. Calls beyond it return a 400
+    /// `ThrottlingException`. They do not use up scripted answers.
     pub fn set_rate_limit(&self, per_second: Option<u32>) {
-        lock(&self.state.said).rate_limit = per_second.map(|rate| RateLimit::new(rate, Instant::now()));
+        lock(&self.backend.answers).rate_limit = per_second.map(|rate| RateLimit::new(rate, Instant::now()));
     }
 
-    /// Every call since the start or the last [`clear_calls`](Self::clear_calls), in order of arrival.
+    /// Lists this image in this state (`PENDING`, `AVAILABLE` or `ERROR`), or not at all. An image that has an answer of its
+    /// own is otherwise listed in the state that follows from its next answer, and other images are not listed.
+    pub fn list(&self, image_id: &str, state: Option<&str>) {
+        lock(&self.backend.answers).listed.insert(image_id.to_owned(), state.map(str::to_owned));
+    }
+
+    /// Adds an image that was made in another way: listed as `PENDING`, and without an import.
+    pub fn add_other_image(&self, image_id: &str) {
+        self.set(image_id, Answer::NotFound);
+        self.list(image_id, Some("PENDING"));
+    }
+
+    /// Gives these answers to the next calls that list images, one each. `None` is a page of images. The last one also
+    /// answers all further calls.
+    pub fn script_listing(&self, answers: impl IntoIterator<Item = Option<Answer>>) {
+        lock(&self.backend.answers).listings = answers.into_iter().collect();
+    }
+
+    /// Limits the pages of listed images to this many images.
+    pub fn set_page_size(&self, images: usize) {
+        lock(&self.backend.answers).page_size = images;
+    }
+
+    /// Every call that listed images since the start or the last [`clear_calls`](Self::clear_calls), in order of arrival.
+    #[must_use]
+    pub fn list_calls(&self) -> Vec<ListCall> {
+        lock(&self.backend.list_calls).clone()
+    }
+
+    /// Every call that described an import since the start or the last [`clear_calls`](Self::clear_calls), in order of arrival.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        lock(&self.state.calls).clone()
+        lock(&self.backend.calls).clone()
     }
 
-    /// How many of them asked for this image.
+    /// The number of those calls for this image.
     #[must_use]
     pub fn calls_of(&self, image_id: &str) -> usize {
-        lock(&self.state.calls).iter().filter(|call| call.image_id == image_id).count()
+        lock(&self.backend.calls).iter().filter(|call| call.image_id == image_id).count()
     }
 
-    /// The most calls that were under way at once so far. A call that a caller has left is none.
+    /// The valid requests to create an image or a bundle of this name, in order of arrival.
+    #[must_use]
+    pub fn creations_of(&self, name: &str) -> Vec<Value> {
+        let creations = lock(&self.backend.creations);
+        creations.iter().filter(|(created, _)| created == name).map(|(_, request)| request.clone()).collect()
+    }
+
+    /// The maximum number of concurrent calls since the start. A call ends when its caller disconnects.
     #[must_use]
     pub fn peak_concurrency(&self) -> usize {
-        self.state.load.peak()
+        self.backend.concurrency.peak()
     }
 
-    /// Forgets the calls, but neither the answers nor the peak.
+    /// Discards the recorded calls. The answers and the peak concurrency stay.
     pub fn clear_calls(&self) {
-        lock(&self.state.calls).clear();
+        lock(&self.backend.calls).clear();
+        lock(&self.backend.list_calls).clear();
     }
 }
 
-#[derive(Debug, Default)]
-struct State {
-    said: Mutex<Said>,
-    calls: Mutex<Vec<Call>>,
-    load: Load,
-}
-
-#[derive(Debug)]
-struct Said {
-    plans: HashMap<String, Plan>,
-    default: Answer,
-    latency: Duration,
-    rate_limit: Option<RateLimit>,
-}
-
-impl Default for Said {
-    fn default() -> Self {
-        Self { plans: HashMap::new(), default: Answer::NotFound, latency: Duration::ZERO, rate_limit: None }
-    }
-}
-
-impl State {
-    async fn answer(self: Arc<Self>, request: Request) -> Reply {
-        let _under_way = self.load.enter();
+impl Handle for Backend {
+    async fn handle(&self, request: Request) -> Reply {
+        let _running = self.concurrency.enter();
         let operation = request.operation();
-        if operation != "DescribeCustomWorkspaceImageImport" {
-            return Reply::aws_error(400, "UnknownOperationException", &format!("No operation {operation:?} here."));
+        if let Some(creation) = Creation::named(&operation) {
+            return self.create(creation, &request.body).when_due().await;
+        }
+        if !matches!(operation.as_str(), "DescribeCustomWorkspaceImageImport" | "DescribeWorkspaceImages") {
+            let message = format!("The simulator does not support the operation {operation:?}.");
+            return Reply::aws_error(400, "UnknownOperationException", &message);
         }
         let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
             return Reply::aws_error(400, "SerializationException", "The body is not JSON.");
         };
+        if operation == "DescribeWorkspaceImages" {
+            return self.list(&body, request.headers).await;
+        }
         let Some(image_id) = body.get("ImageId").and_then(Value::as_str) else {
             return Reply::aws_error(400, "ValidationException", "ImageId is required.");
         };
         let at = Instant::now();
-        let throttled = lock(&self.said).rate_limit.as_mut().is_some_and(|limit| !limit.admits(at));
+        let throttled = lock(&self.answers).rate_limit.as_mut().is_some_and(|limit| !limit.admits(at));
         let call = Call { image_id: image_id.to_owned(), at, headers: request.headers, throttled };
         lock(&self.calls).push(call);
         if throttled {
@@ -189,14 +206,51 @@ impl State {
         }
         let (latency, answer) = self.next(image_id);
         pause(latency).await;
-        // Waiting here and not in the server keeps the call under way.
+        // The server would wait, too, but then the call would no longer count as concurrent.
         answer.into_reply(image_id).when_due().await
+    }
+}
+
+impl Backend {
+    /// Answers a call that creates an image or a bundle.
+    fn create(&self, creation: Creation, body: &[u8]) -> Reply {
+        let Ok(body) = serde_json::from_slice::<Value>(body) else {
+            return Reply::aws_error(400, "SerializationException", "The body is not JSON.");
+        };
+        let name = match creation.name_in(&body) {
+            Ok(name) => name,
+            Err(message) => return Reply::aws_error(400, "ValidationException", &message),
+        };
+        let planned = lock(&self.answers).plans.get_mut(&name).and_then(|plan| plan.next(Instant::now()));
+        let number = {
+            let mut creations = lock(&self.creations);
+            creations.push((name.clone(), body.clone()));
+            creations.len()
+        };
+        match planned {
+            Some(answer) => answer.into_reply(&name),
+            None => Reply::json(200, &creation.response(&body, number)),
+        }
     }
 
     fn next(&self, image_id: &str) -> (Duration, Answer) {
-        let mut said = lock(&self.said);
-        let planned = said.plans.get_mut(image_id).and_then(|plan| plan.next(Instant::now()));
-        (said.latency, planned.unwrap_or_else(|| said.default.clone()))
+        let mut answers = lock(&self.answers);
+        let planned = answers.plans.get_mut(image_id).and_then(|plan| plan.next(Instant::now()));
+        (answers.latency, planned.unwrap_or_else(|| answers.default.clone()))
+    }
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self {
+            plans: HashMap::new(),
+            default: Answer::NotFound,
+            listed: BTreeMap::new(),
+            listings: VecDeque::new(),
+            page_size: listing::MAX_RESULTS,
+            latency: Duration::ZERO,
+            rate_limit: None,
+        }
     }
 }
 

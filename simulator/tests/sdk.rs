@@ -1,4 +1,4 @@
-//! The real SDK against the simulator: what it sends is understood, and what it gets it can read.
+//! Calls the simulator with the real AWS SDK.
 
 use std::{error::Error, time::Duration};
 
@@ -9,7 +9,10 @@ use aws_sdk_sns::{
 use aws_sdk_workspaces::{
     config::{BehaviorVersion, Credentials, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig},
     operation::describe_custom_workspace_image_import::DescribeCustomWorkspaceImageImportError,
-    types::{CustomWorkspaceImageImportState, ImageSourceIdentifier},
+    types::{
+        Compute, ComputeType, CustomImageProtocol, CustomWorkspaceImageImportState, ImageComputeType,
+        ImageSourceIdentifier, ImageValidationMode, OsVersion, Platform, RootStorage, Tag, UserStorage,
+    },
 };
 use aws_smithy_http_client::{
     Builder,
@@ -72,7 +75,7 @@ fn entry(id: &str, message: &str) -> Result<PublishBatchRequestEntry, Box<dyn Er
 }
 
 #[tokio::test]
-async fn workspaces_descriptions_are_read_whole() -> TestResult {
+async fn the_sdk_reads_every_member_of_a_description() -> TestResult {
     let server = WorkSpaces::start().await?;
     let body = description("wsi-1", "VALIDATING")
         .message("m")
@@ -83,7 +86,7 @@ async fn workspaces_descriptions_are_read_whole() -> TestResult {
         .infrastructure("arn")
         .instance("i-1")
         .error("Code", "why")
-        .member("Unheard", true.into());
+        .member("Unknown", true.into());
     server.set("wsi-1", body);
     let client = workspaces(server.url(), http(None)?);
     let output = client.describe_custom_workspace_image_import().image_id("wsi-1").send().await?;
@@ -102,7 +105,7 @@ async fn workspaces_descriptions_are_read_whole() -> TestResult {
 }
 
 #[tokio::test]
-async fn workspaces_errors_and_faults_are_told_apart() -> TestResult {
+async fn the_sdk_distinguishes_errors_from_faults() -> TestResult {
     let server = WorkSpaces::start().await?;
     let client = workspaces(server.url(), http(None)?);
     let describe = async |answer: Answer| {
@@ -119,7 +122,7 @@ async fn workspaces_errors_and_faults_are_told_apart() -> TestResult {
     for fault in
         [Fault::Reset, Fault::Truncated, Fault::NoAnswer, Fault::Garbage, Fault::SlowBody(Duration::from_secs(9))]
     {
-        let error = describe(fault.clone().into()).await.expect_err("a fault is no description");
+        let error = describe(fault.clone().into()).await.expect_err("a fault is not a description");
         assert_eq!(error.code(), None, "{fault:?}: {error:?}");
     }
     let slow = describe(Fault::SlowBody(Duration::from_millis(50)).into()).await?;
@@ -128,7 +131,7 @@ async fn workspaces_errors_and_faults_are_told_apart() -> TestResult {
 }
 
 #[test]
-fn states_are_the_sdks() {
+fn the_states_are_those_of_the_sdk() {
     let mut ours = STATES;
     let mut sdks = CustomWorkspaceImageImportState::values().to_vec();
     ours.sort_unstable();
@@ -137,7 +140,7 @@ fn states_are_the_sdks() {
 }
 
 #[tokio::test]
-async fn tls_is_trusted_with_the_ca_and_not_without() -> TestResult {
+async fn the_sdk_connects_only_if_it_trusts_the_ca() -> TestResult {
     let tls = Tls::new()?;
     let server = WorkSpaces::start_tls(&tls).await?;
     server.set("wsi-1", description("wsi-1", "PENDING"));
@@ -157,7 +160,7 @@ async fn tls_is_trusted_with_the_ca_and_not_without() -> TestResult {
 }
 
 #[tokio::test]
-async fn sns_batches_come_and_go_whole() -> TestResult {
+async fn the_sdk_publishes_a_batch_and_reads_the_result() -> TestResult {
     let server = Sns::start().await?;
     server.script([SnsAnswer::FailEntries(vec![(1, "KMSThrottling".into(), "a < b".into())])]);
     let client = sns(server.url(), http(None)?);
@@ -166,12 +169,12 @@ async fn sns_batches_come_and_go_whole() -> TestResult {
         .topic_arn(TOPIC)
         .publish_batch_request_entries(entry("0", "{\"default\": \"ü & <x>\"}")?)
         .publish_batch_request_entries(entry("1", "{\"default\": \"b\"}")?)
-        .publish_batch_request_entries(entry("2", "no JSON")?)
+        .publish_batch_request_entries(entry("2", "not JSON")?)
         .send()
         .await?;
-    let taken = output.successful();
-    assert_eq!((taken.len(), taken[0].id()), (1, Some("0")));
-    assert!(taken[0].message_id().is_some() && taken[0].sequence_number().is_some());
+    let successful = output.successful();
+    assert_eq!((successful.len(), successful[0].id()), (1, Some("0")));
+    assert!(successful[0].message_id().is_some() && successful[0].sequence_number().is_some());
     let failed: Vec<_> = output.failed().iter().map(|entry| (entry.id(), entry.code(), entry.sender_fault())).collect();
     assert_eq!(failed, [("1", "KMSThrottling", true), ("2", "InvalidParameter", true)]);
     assert_eq!(output.failed()[0].message(), Some("a < b"));
@@ -189,7 +192,7 @@ async fn sns_batches_come_and_go_whole() -> TestResult {
 }
 
 #[tokio::test]
-async fn sns_errors_have_their_codes() -> TestResult {
+async fn the_sdk_reads_the_codes_of_sns_errors() -> TestResult {
     let server = Sns::start().await?;
     let client = sns(server.url(), http(None)?);
     server.set(SnsAnswer::Error { status: 403, code: "AuthorizationError".into(), message: "not <you>".into() });
@@ -214,5 +217,43 @@ async fn the_proxy_is_transparent() -> TestResult {
     let first = entry("0", "{\"default\": \"a\"}")?;
     client.publish_batch().topic_arn(TOPIC).publish_batch_request_entries(first).send().await?;
     assert_eq!((proxy.count("PublishBatch"), server.published().len()), (1, 1));
+    Ok(())
+}
+
+/// The SDK's requests contain every member that the operations have, so the simulator knows all of them.
+#[tokio::test]
+async fn images_and_bundles_are_created() -> TestResult {
+    let service = WorkSpaces::start().await?;
+    let client = workspaces(service.url(), http(None)?);
+    let tag = Tag::builder().key("k").value("v").build()?;
+    let image = client
+        .import_custom_workspace_image()
+        .image_name("golden")
+        .image_description("d")
+        .compute_type(ImageComputeType::Base)
+        .protocol(CustomImageProtocol::Dcv)
+        .image_source(ImageSourceIdentifier::Ec2ImageId("ami-0123456789abcdef0".into()))
+        .infrastructure_configuration_arn("arn")
+        .platform(Platform::Windows)
+        .os_version(OsVersion::Windows11)
+        .image_validation_mode(ImageValidationMode::ServiceManaged)
+        .tags(tag.clone())
+        .send()
+        .await?;
+    assert_eq!(image.state(), Some(&CustomWorkspaceImageImportState::Pending));
+    let image_id = image.image_id().unwrap_or_default();
+    let created = client
+        .create_workspace_bundle()
+        .bundle_name("golden")
+        .bundle_description("d")
+        .image_id(image_id)
+        .compute_type(ComputeType::builder().name(Compute::Standard).build())
+        .user_storage(UserStorage::builder().capacity("50").build()?)
+        .root_storage(RootStorage::builder().capacity("80").build()?)
+        .tags(tag)
+        .send()
+        .await?;
+    let bundle = created.workspace_bundle().ok_or("no bundle")?;
+    assert_eq!((bundle.bundle_id(), bundle.image_id()), (Some("wsb-bundle0002"), Some(image_id)));
     Ok(())
 }

@@ -1,15 +1,21 @@
-//! Which messages go out in one `PublishBatch` call.
+//! Groups messages into `PublishBatch` calls.
 
 use super::Message;
 
-/// The most entries of one call.
+/// The maximum number of entries per [`PublishBatch`][api] call.
+///
+/// [api]: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
 pub const MAX_ENTRIES: usize = 10;
 
-/// The most bytes of one call, and so of one message: `Message` and attributes, all entries together.
-pub const MAX_BYTES: usize = 262_144;
+/// The maximum size of the messages of one [`PublishBatch`][api] call, and so of one message, in bytes. SNS accepts
+/// 262,144 and counts the `Message` and the attributes of all entries. It does not say whether it counts the subject, too,
+/// so 1 KiB is left free: ten subjects take at most 990 bytes.
+///
+/// [api]: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
+pub const MAX_BYTES: usize = 262_144 - 1_024;
 
-/// Fills batches in order, each to what one call takes, as they are asked for: a thousand messages need not be there
-/// at once.
+/// Groups messages in order, as many per batch as one call accepts. Lazy, so that a thousand messages need not be in
+/// memory at once.
 pub fn into_batches(messages: impl Iterator<Item = Message>) -> impl Iterator<Item = Vec<Message>> {
     let mut messages = messages.peekable();
     std::iter::from_fn(move || {
@@ -46,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_entries_at_most() {
+    fn a_batch_has_at_most_ten_entries() {
         assert_eq!(lengths(0, 1), [0; 0]);
         assert_eq!(lengths(1, 1), [1]);
         assert_eq!(lengths(10, 1), [10]);
@@ -55,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_of_bytes_at_most() {
+    fn a_batch_is_at_most_as_large_as_one_call() {
         assert_eq!(lengths(4, MAX_BYTES / 4), [4]);
         assert_eq!(lengths(5, MAX_BYTES / 4), [4, 1]);
         assert_eq!(lengths(4, MAX_BYTES / 4 + 1), [3, 1]);

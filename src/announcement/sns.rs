@@ -1,28 +1,37 @@
-//! Publishing: the port, and `PublishBatch`.
+//! Publishes messages: the port, and its adapter to the SDK.
 
 use std::future::Future;
 
 use aws_sdk_sns::{
     Client,
     config::{Builder, retry::RetryConfig},
-    operation::publish_batch::PublishBatchError,
     types::{MessageAttributeValue, PublishBatchRequestEntry},
 };
 
+use tokio::time::Instant;
+
 use super::Message;
 use crate::{
+    aws::{
+        deadline::Attempts,
+        error::{is_throttling, wire_code},
+        warm_up::{Ping, connected},
+    },
     config::Topic,
-    connection::{Ping, opened},
     error::{CallError, Service},
-    in_time::NoteAnswers,
-    sdk_error::{call_error, wire_code},
 };
 
 /// Publishes messages.
 pub trait Announce {
-    /// Publishes one batch. The outer error is that of the whole call; inside, one result an entry, in order.
-    fn publish(&self, batch: &[Message]) -> impl Future<Output = Result<Vec<Result<(), CallError>>, CallError>>;
+    /// Publishes one batch by the deadline. Returns one result per message, in order: SNS accepted it, or why it was not
+    /// accepted as far as is known. If the call as a whole fails, each message has its error.
+    fn publish(&self, batch: &[Message], deadline: Instant) -> impl Future<Output = Vec<Result<(), CallError>>>;
 }
+
+/// The code of the error for a batch whose messages are too large [together][api].
+///
+/// [api]: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
+const BATCH_TOO_LONG: &str = "BatchRequestTooLong";
 
 /// An SNS topic.
 #[derive(Clone, Debug)]
@@ -32,20 +41,20 @@ pub struct Sns {
 }
 
 impl Sns {
-    /// Publishes to this topic through this client.
+    /// Publishes to this topic with this client.
     #[must_use]
     pub fn new(client: Client, topic: Topic) -> Self {
         Self { client, topic }
     }
 
-    /// Opens a connection, and publishes nothing.
+    /// Opens a connection without publishing anything.
     ///
     /// # Errors
-    /// Where nothing was reached.
-    pub async fn connect(&self) -> Result<(), CallError> {
+    /// If the service could not be reached.
+    pub(crate) async fn connect(&self) -> Result<(), CallError> {
         let call = self.client.publish_batch().topic_arn(&self.topic.arn).customize();
         let once = Builder::new().retry_config(RetryConfig::disabled());
-        opened(Service::Sns, call.interceptor(Ping).config_override(once).send().await)
+        connected(Service::Sns, call.interceptor(Ping).config_override(once).send().await)
     }
 
     fn entry(&self, index: usize, message: &Message) -> Result<PublishBatchRequestEntry, CallError> {
@@ -67,37 +76,36 @@ impl Sns {
         }
         entry.build().map_err(malformed)
     }
-}
 
-impl Announce for Sns {
-    async fn publish(&self, batch: &[Message]) -> Result<Vec<Result<(), CallError>>, CallError> {
+    async fn try_publish(&self, batch: &[Message], deadline: Instant) -> Result<Vec<Result<(), CallError>>, CallError> {
         let entries = batch.iter().enumerate().map(|(index, message)| self.entry(index, message));
-        let answer = self
+        let attempts = Attempts::new(Service::Sns);
+        let call = self
             .client
             .publish_batch()
             .topic_arn(&self.topic.arn)
             .set_publish_batch_request_entries(Some(entries.collect::<Result<_, _>>()?))
             .customize()
-            .interceptor(NoteAnswers::<PublishBatchError>::of(Service::Sns))
-            .send()
-            .await
-            .map_err(|error| call_error(Service::Sns, error))?;
+            .interceptor(attempts.clone())
+            .send();
+        let output = attempts.result_by(deadline, call).await?;
 
-        // An entry that the answer does not speak of was not taken, for all that we know.
-        let unspoken =
-            || Err(CallError::bad_response(Service::Sns, "the answer does not tell what became of this entry"));
-        let mut results: Vec<_> = batch.iter().map(|_| unspoken()).collect();
-        for taken in answer.successful() {
-            if let Some(result) = taken.id().and_then(|id| results.get_mut(id.parse::<usize>().ok()?)) {
+        // An entry that the response does not mention counts as not accepted, so the next check publishes it again.
+        let unmentioned = || Err(CallError::bad_response(Service::Sns, "the response does not mention this message"));
+        let mut results: Vec<_> = batch.iter().map(|_| unmentioned()).collect();
+        for accepted in output.successful() {
+            if let Some(result) = accepted.id().and_then(|id| results.get_mut(id.parse::<usize>().ok()?)) {
                 *result = Ok(());
             }
         }
-        for failed in answer.failed() {
+        for failed in output.failed() {
             if let Some(result) = failed.id().parse().ok().and_then(|index: usize| results.get_mut(index)) {
+                let code = wire_code(failed.code()).unwrap_or("BadResponse").to_owned();
                 *result = Err(CallError {
                     service: Service::Sns,
-                    code: wire_code(failed.code()).unwrap_or("BadResponse").to_owned(),
-                    cause: failed.message().unwrap_or("the topic did not take this message").to_owned(),
+                    transient: !failed.sender_fault() || is_throttling(&code),
+                    code,
+                    cause: failed.message().unwrap_or("the topic did not accept this message").to_owned(),
                     source: None,
                 });
             }
@@ -106,7 +114,25 @@ impl Announce for Sns {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
+impl Announce for Sns {
+    async fn publish(&self, batch: &[Message], deadline: Instant) -> Vec<Result<(), CallError>> {
+        match self.try_publish(batch, deadline).await {
+            Ok(results) => results,
+            // SNS counts more than this function does. What one call cannot take, several can.
+            Err(error) if error.code == BATCH_TOO_LONG && batch.len() > 1 => {
+                let mut results = Vec::with_capacity(batch.len());
+                for message in batch {
+                    let result = self.try_publish(std::slice::from_ref(message), deadline).await;
+                    results.extend(result.unwrap_or_else(|error| vec![Err(error)]));
+                }
+                results
+            }
+            Err(error) => batch.iter().map(|_| Err(error.copy())).collect(),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` needs")]
 fn malformed(error: aws_sdk_sns::error::BuildError) -> CallError {
     CallError::bad_response(Service::Sns, error.to_string())
 }

@@ -1,13 +1,17 @@
-//! The domain, pure: what an import is, what a check of it finds, and what is then due. No I/O, no clock.
+//! The domain, pure: what an import is, what a check finds, and what must then be announced. No I/O and no clock.
 
+mod checkpoint;
 mod description;
+mod image_id;
 mod record;
 mod state;
 mod timestamp;
 mod transition;
 
-pub use description::{Description, ErrorDetail, ImageSource};
-pub use record::{CheckError, Memory, Observation, Record, image_id_is_valid};
-pub use state::{MAX_STATE_CHARS, Outcome, State};
+pub use checkpoint::Checkpoint;
+pub use description::{CarriedDescription, Description, ErrorDetail, ImageSource};
+pub use image_id::ImageId;
+pub use record::{CheckError, Observation, Record};
+pub use state::{Outcome, State};
 pub use timestamp::Timestamp;
-pub use transition::{Kind, Transition};
+pub use transition::{Kind, Transition, TransitionId};

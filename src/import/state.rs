@@ -1,34 +1,40 @@
-//! The state of an import: a string as the service sent it, of which only "completed", "failed" and
-//! "still going" are ever decided on.
+//! The state of an import. The function carries the service's text and decides only whether an import is completed,
+//! failed or still pending.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-/// No state that the service has is a third as long; a longer one is not taken for a state at all.
-pub const MAX_STATE_CHARS: usize = 128;
+/// The longest state that the function accepts, in bytes of JSON. The longest of the service's states has 28. With this
+/// limit, every record fits into its share of a response.
+const MAX_STATE_BYTES: usize = 64;
 
-/// One of the 14 states of `CustomWorkspaceImageImportState`, `NOT_FOUND` (ours), or one that is newer than this
-/// function and carried as it came.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// A state of `CustomWorkspaceImageImportState`, or `NOT_FOUND`, which this function adds. A state that AWS introduces
+/// later is carried unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct State(String);
 
 impl State {
     /// The state of an image that two checks in a row did not find.
+    pub const NOT_FOUND: &str = "NOT_FOUND";
+
+    /// [`State::NOT_FOUND`] as a state.
     #[must_use]
     pub fn not_found() -> Self {
-        Self("NOT_FOUND".to_owned())
+        Self(Self::NOT_FOUND.to_owned())
     }
 
-    /// `None` for a text that is empty, longer than [`MAX_STATE_CHARS`] or has control characters: SNS takes
-    /// none of these as the value of a message attribute, so such a state could never be announced.
+    /// Reads a state: 1 to 64 printable ASCII characters without spaces at the ends. `"` and `\` count twice, as in JSON.
+    /// Returns `None` for any other text: it could not be announced, or would make responses too large.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let announceable =
-            !text.is_empty() && text.chars().count() <= MAX_STATE_CHARS && !text.chars().any(char::is_control);
-        announceable.then(|| Self(text.to_owned()))
+        let size = text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        let valid = (1..=MAX_STATE_BYTES).contains(&size)
+            && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+            && text.trim_matches(' ').len() == text.len();
+        valid.then(|| Self(text.to_owned()))
     }
 
     /// The state as the service spells it.
@@ -37,14 +43,21 @@ impl State {
         &self.0
     }
 
-    /// What this state means for who waits for the import.
+    /// What this state means for the import.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self.0.as_str() {
             "COMPLETED" => Outcome::Completed,
-            "ERROR" | "NOT_FOUND" => Outcome::Failed,
+            "ERROR" | Self::NOT_FOUND => Outcome::Failed,
             _ => Outcome::Pending,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for State {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not a state"))
     }
 }
 
@@ -54,20 +67,20 @@ impl fmt::Display for State {
     }
 }
 
-/// How an import stands: of a record, of a transition, and of a whole response.
+/// The outcome of a record, a transition or a whole response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Outcome {
-    /// Still going, or with something still to announce.
+    /// The import is still running, or something about it still has to be announced.
     Pending,
-    /// The image is there.
+    /// The image is available.
     Completed,
-    /// `ERROR` or `NOT_FOUND`.
+    /// The import ended in `ERROR`, or the image was not found (`NOT_FOUND`).
     Failed,
 }
 
 impl Outcome {
-    /// As it is spelt in JSON and in message attributes.
+    /// The outcome as spelled in JSON and in message attributes.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -98,11 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_could_never_be_announced_is_none() {
-        for text in ["", "A\u{0}B", "A\nB", &"X".repeat(MAX_STATE_CHARS + 1)] {
-            assert_eq!(State::parse(text), None);
+    fn a_state_that_could_never_be_announced_is_rejected() {
+        for text in ["", " ", " A", "A ", "A\u{0}B", "A\nB", "A\u{7f}", "新", &"X".repeat(65), &"\"".repeat(33)] {
+            assert_eq!(State::parse(text), None, "{text:?}");
         }
-        assert!(State::parse(&"X".repeat(MAX_STATE_CHARS)).is_some());
-        assert!(State::parse("Zustand 新").is_some());
+        for text in ["A", "a state, in words", "~!\"\\", &"X".repeat(64), &"\"".repeat(32)] {
+            assert!(State::parse(text).is_some(), "{text:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Times as the contract writes them: RFC 3339 in UTC, to the millisecond.
+//! Times as the contract writes them: RFC 3339, UTC, in milliseconds.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::SystemTime};
 
@@ -6,13 +6,14 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// A moment in milliseconds since 1970, shown as `2026-01-07T10:12:31.250Z`, or without the fraction where it is
-/// zero. (The SDK's own formatter neither rounds to milliseconds nor pads to three digits.)
+/// A point in time in milliseconds since 1970, written as `2026-01-07T10:12:31.250Z`, or without the fraction if it is
+/// zero. (The SDK's formatter neither rounds to milliseconds nor pads to three digits.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since 1970; `None` outside the years 1 to 9999, which RFC 3339 cannot write.
+    /// Creates a timestamp from milliseconds since 1970. Returns `None` outside the years 1 to 9999, which RFC 3339
+    /// cannot express.
     #[must_use]
     pub fn from_millis(millis: i64) -> Option<Self> {
         (-62_135_596_800_000..=253_402_300_799_999).contains(&millis).then_some(Self(millis))
@@ -82,7 +83,7 @@ impl JsonSchema for Timestamp {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "RFC 3339 in UTC, to the millisecond",
+            "description": "RFC 3339, UTC, in milliseconds",
             "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z$",
         })
     }

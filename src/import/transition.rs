@@ -1,22 +1,24 @@
-//! Something to announce of an import: a change of its state, or a stall.
+//! A transition: a change of an import's state, or a stall. Each one is announced.
+
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, State};
+use super::{ImageId, Outcome, State};
 
-/// What an announcement is about.
+/// The kind of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Kind {
-    /// The described state is another than the one last announced.
+    /// The described state differs from the state last announced.
     StateChanged,
     /// A pending import has not been updated for `STALL_AFTER_SECONDS`.
     Stalled,
 }
 
 impl Kind {
-    /// As it is spelt in JSON and in message attributes.
+    /// The kind as spelled in JSON and in message attributes.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -26,34 +28,54 @@ impl Kind {
     }
 }
 
-/// One announcement of one import, as a record owes it.
+/// One transition of one import. A checkpoint holds it as [`Owed`](super::Checkpoint::owed) until it is announced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Transition {
-    /// What it is about.
+    /// Whether the state changed or the import stalled.
     pub kind: Kind,
-    /// Its number: the record's `Sequence` + 1.
+    /// The number of the announcement: the record's `Sequence` + 1.
     pub sequence: u64,
-    /// The state last announced; `null` where nothing was.
+    /// The state announced before this one; `null` if none was. For a stall, the same as `To`.
     pub from: Option<State>,
-    /// The state to announce; of a stall the same as `From`.
+    /// The state to announce.
     pub to: State,
 }
 
 impl Transition {
-    /// `{ImageId}#{number}:{To}`, or `…:STALLED` for a stall: names this announcement for ever.
-    #[must_use]
-    pub fn id(&self, image_id: &str) -> String {
-        let what = match self.kind {
-            Kind::StateChanged => self.to.as_str(),
-            Kind::Stalled => Kind::Stalled.as_str(),
-        };
-        format!("{image_id}#{}:{what}", self.sequence)
-    }
-
-    /// What follows from `To`.
+    /// The outcome that follows from `To`.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.to.outcome()
+    }
+}
+
+/// Identifies one announcement permanently: `{ImageId}#{number}:{To}`, or `{ImageId}#{number}:STALLED` for a stall.
+/// Redeliveries carry the same ID.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct TransitionId(String);
+
+impl TransitionId {
+    /// The ID of this transition of this image.
+    #[must_use]
+    pub fn new(image_id: &ImageId, transition: &Transition) -> Self {
+        let label = match transition.kind {
+            Kind::StateChanged => transition.to.as_str(),
+            Kind::Stalled => Kind::Stalled.as_str(),
+        };
+        Self(format!("{image_id}#{}:{label}", transition.sequence))
+    }
+
+    /// The ID as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TransitionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
     }
 }

@@ -1,17 +1,19 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::import::Memory;
+use crate::import::{CarriedDescription, CheckError, Checkpoint, Kind, State};
 
 fn record(number: usize, description: &Value) -> Record {
-    let mut record = Record::new(format!("wsi-{number:09}"));
-    record.memory = Memory { state: State::parse("VALIDATING"), sequence: 3, ..Memory::default() };
-    record.description = RawValue::from_string(description.to_string()).ok();
+    let mut record = Record::new(ImageId::parse(&format!("wsi-{number:09}")).expect("valid"));
+    record.checkpoint = Checkpoint { state: State::parse("VALIDATING"), sequence: 3, ..Checkpoint::default() };
+    let json = RawValue::from_string(description.to_string()).expect("JSON");
+    record.description = Some(CarriedDescription::from_json(json));
     record
 }
 
 fn response(records: Vec<Record>) -> Response {
-    Response::from(Checked { records, announced: Vec::new(), ..Checked::default() })
+    Response::new(records, Vec::new(), 0)
 }
 
 fn failed(mut record: Record, cause: &str) -> Record {
@@ -24,7 +26,7 @@ fn parsed(json: &RawValue) -> Value {
 }
 
 #[test]
-fn what_fits_is_not_cut() {
+fn a_response_within_the_limit_is_not_shortened() {
     let whole = || response(vec![record(1, &json!({"StateMessage": "m".repeat(1000)}))]);
     let size = whole().to_json().get().len();
     assert_eq!(whole().into_json(size).get(), whole().to_json().get());
@@ -32,7 +34,25 @@ fn what_fits_is_not_cut() {
 }
 
 #[test]
-fn every_limit_is_kept_to_step_by_step() {
+fn texts_are_shortened_only_as_far_as_needed() {
+    let whole = || {
+        response(vec![
+            record(1, &json!({"StateMessage": "m".repeat(1000), "Mine": "x".repeat(300)})),
+            record(2, &json!({"StateMessage": "m".repeat(200)})),
+        ])
+    };
+    let size = whole().to_json().get().len();
+    for excess in [1, 50, 500] {
+        let shorter = parsed(&whole().into_json(size - excess));
+        let [long, short] = [0, 1].map(|number| shorter["Imports"][number]["Description"].clone());
+        let left = long["StateMessage"].as_str().expect("a text").len();
+        assert!(left < 1000 && left + excess + 50 > 1000, "{left} of 1000 characters are left, for {excess} bytes");
+        assert_eq!((&long["Mine"], &short["StateMessage"]), (&json!("x".repeat(300)), &json!("m".repeat(200))));
+    }
+}
+
+#[test]
+fn every_limit_is_kept() {
     let whole = || {
         let records = (0..20).map(|number| {
             let text = "\"\u{1}ä".repeat(number * 10);
@@ -47,7 +67,7 @@ fn every_limit_is_kept_to_step_by_step() {
             .map(|number| failed(Record { description: None, truncated: true, ..record(number, &Value::Null) }, ""));
         let mut bare = response(bare.collect());
         for import in &mut bare.imports {
-            import.state = State::parse("VALIDATING");
+            import.record.checkpoint.state = State::parse("VALIDATING");
         }
         bare.to_json().get().len()
     };
@@ -70,7 +90,7 @@ fn the_order_is_texts_then_descriptions_then_causes() {
     let texts = parsed(&response(records()).into_json(size - 500));
     assert!(texts["Imports"][0]["Description"]["StateMessage"].as_str().is_some_and(|text| text.ends_with('…')));
     assert_eq!(texts["Imports"][0]["Truncated"], true);
-    assert_eq!(texts["Imports"][1]["Truncated"], Value::Null, "nothing of it was cut");
+    assert_eq!(texts["Imports"][1]["Truncated"], Value::Null, "nothing of it was shortened");
     assert_eq!(texts["Imports"][0]["CheckError"]["Cause"].as_str().map(str::len), Some(200));
 
     let descriptions = parsed(&response(records()).into_json(size - 1000));
@@ -84,19 +104,19 @@ fn the_order_is_texts_then_descriptions_then_causes() {
 }
 
 #[test]
-fn the_fullest_event_of_the_longest_names_fits() {
-    let state = State::parse("IMAGE_COMPATIBILITY_CHECKING").expect("a state");
+fn a_full_event_with_the_longest_ids_and_states_fits() {
+    let state = State::parse(&"F".repeat(64)).expect("a state");
     let owed = Transition {
         kind: Kind::StateChanged,
         sequence: 10,
         from: Some(state.clone()),
-        to: State::parse("IMAGE_TESTING_GENERALIZATION").expect("a state"),
+        to: State::parse(&"T".repeat(64)).expect("a state"),
     };
     let records: Vec<Record> = (0..480)
         .map(|number| {
             let mut record = failed(record(0, &json!({"StateMessage": "m".repeat(5000)})), &"c".repeat(300));
-            record.image_id = format!("wsi-{number:063}");
-            record.memory = Memory {
+            record.image_id = ImageId::parse(&format!("wsi-{number:063}")).expect("valid");
+            record.checkpoint = Checkpoint {
                 state: Some(state.clone()),
                 sequence: 9,
                 owed: Some(owed.clone()),
@@ -108,12 +128,85 @@ fn the_fullest_event_of_the_longest_names_fits() {
         .collect();
     let announced = records
         .iter()
-        .map(|record| Announced { image_id: record.image_id.clone(), transition: owed.clone() })
+        .map(|record| Announced {
+            id: TransitionId::new(&record.image_id, &owed),
+            image_id: record.image_id.clone(),
+            transition: owed.clone(),
+        })
         .collect();
-    let response = Response::from(Checked { records, announced, ..Checked::default() });
-    let json = response.into_json(245_760);
+    let json = Response::new(records, announced, 0).into_json(245_760);
     assert!(json.get().len() <= 245_760, "{}", json.get().len());
     let parsed = parsed(&json);
     assert_eq!(parsed["Imports"].as_array().map(Vec::len), Some(480));
     assert!(parsed["Imports"].as_array().into_iter().flatten().all(|import| import["Owed"]["Sequence"] == 10));
+}
+
+#[test]
+fn transitions_and_then_check_errors_are_removed_last() {
+    let owed = Transition { kind: Kind::StateChanged, sequence: 3, from: None, to: State::not_found() };
+    let record = failed(record(1, &json!({})), "");
+    let announced = |count: usize| {
+        let one = Announced {
+            id: TransitionId::new(&record.image_id, &owed),
+            image_id: record.image_id.clone(),
+            transition: owed.clone(),
+        };
+        vec![one; count]
+    };
+    let cut_to = |limit: usize| parsed(&Response::new(vec![record.clone()], announced(3), 0).into_json(limit));
+    let size = Response::new(vec![record.clone()], announced(3), 0).to_json().get().len();
+
+    let fewer = cut_to(size - 100);
+    assert_eq!(fewer["Transitions"].as_array().map(Vec::len), Some(2));
+    assert_eq!(fewer["Imports"][0]["CheckError"]["Error"], "WorkSpaces.Timeout");
+
+    let least = cut_to(1);
+    assert_eq!(least["Transitions"], json!([]));
+    assert_eq!(least["Imports"][0]["CheckError"], Value::Null);
+    assert_eq!(json!([least["Imports"][0]["State"], least["Imports"][0]["Sequence"]]), json!(["VALIDATING", 3]));
+}
+
+/// What the rest of a response needs at most.
+const BYTES_FOR_THE_REST: usize = 256;
+/// The share of the smallest response that each record gets: `MAX_RESPONSE_BYTES` / 512 records may come.
+const BYTES_PER_RECORD: usize = 512 - BYTES_FOR_THE_REST / 32;
+
+fn size_in_a_response(record: Record) -> usize {
+    serde_json::to_string(&ImportReport::from(record)).expect("JSON").len() + ",".len()
+}
+
+/// A record with these states and the longest ID, of which nothing can be removed.
+fn owing(announced: State, from: State, to: State, kind: Kind, sequence: u64) -> Record {
+    let owed = Transition { kind, sequence: sequence + 1, from: Some(from), to };
+    let checkpoint = Checkpoint { state: Some(announced), sequence, owed: Some(owed), stalled: false, missing: true };
+    let image_id = ImageId::parse(&format!("wsi-{}", "z".repeat(63))).expect("valid");
+    Record { checkpoint, truncated: true, ..Record::new(image_id) }
+}
+
+fn any_state() -> impl Strategy<Value = State> {
+    "[!-~]([ -~]{0,62}[!-~])?".prop_filter_map("a state", |text| State::parse(&text))
+}
+
+proptest! {
+    #[test]
+    fn any_record_fits_into_its_share_of_the_response(
+        announced in any_state(),
+        from in any_state(),
+        to in any_state(),
+        kind in prop_oneof![Just(Kind::StateChanged), Just(Kind::Stalled)],
+        sequence in 0..Checkpoint::MAX_SEQUENCE,
+    ) {
+        let size = size_in_a_response(owing(announced, from, to, kind, sequence));
+        prop_assert!(size <= BYTES_PER_RECORD, "{size}");
+    }
+}
+
+#[test]
+fn the_longest_record_fits_into_its_share_of_the_response() {
+    for text in ["X".repeat(64), "\"".repeat(32)] {
+        let state = State::parse(&text).expect("a state");
+        let sequence = Checkpoint::MAX_SEQUENCE - 1;
+        let size = size_in_a_response(owing(state.clone(), state.clone(), state, Kind::StateChanged, sequence));
+        assert!(size <= BYTES_PER_RECORD, "{size}");
+    }
 }

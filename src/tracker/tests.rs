@@ -7,145 +7,217 @@ use super::*;
 use crate::{
     announcement::Message,
     clock::SystemClock,
-    import::{Description, Memory, Observation, State},
-    ledger::{Remembered, Store},
+    found::Found,
+    import::{Checkpoint, Description, Observation, State},
+    ledger::{ConfiguredLedger, Item, Items},
 };
 
-const IMAGE: &str = "wsi-0a1b2c3d4";
-const A_WHILE: Duration = Duration::from_secs(10);
+const SOME_TIME: Duration = Duration::from_secs(10);
 
 /// Every import is in this state.
-struct All(&'static str);
+struct AllImports(&'static str);
 
-impl DescribeImport for All {
-    async fn describe(&self, _: &str) -> Result<Observation, CallError> {
-        let description = Description { state: Some(self.0.to_owned()), ..Description::default() };
-        Ok(Observation::Described(Box::new(description)))
+impl ListPendingImages for AllImports {
+    async fn list_pending(&self, _: Instant) -> Found {
+        Found::default()
     }
 }
 
-/// Takes everything, and counts it.
+impl DescribeImport for AllImports {
+    async fn describe(&self, _: &ImageId, deadline: Instant) -> DescribeOutcome {
+        if Instant::now() >= deadline {
+            return DescribeOutcome::NotSent(NotSent::NoTime);
+        }
+        let description = Description { state: Some(self.0.to_owned()), ..Description::default() };
+        DescribeOutcome::Observed(Observation::Described(Box::new(description)))
+    }
+}
+
+/// Accepts and counts every message.
 #[derive(Default)]
 struct Topic(Cell<usize>);
 
 impl Announce for Topic {
-    async fn publish(&self, batch: &[Message]) -> Result<Vec<Result<(), CallError>>, CallError> {
+    async fn publish(&self, batch: &[Message], _: Instant) -> Vec<Result<(), CallError>> {
         self.0.set(self.0.get() + batch.len());
-        Ok(batch.iter().map(|_| Ok(())).collect())
+        batch.iter().map(|_| Ok(())).collect()
     }
 }
 
-/// Remembers nothing, and answers one write after another with these.
-struct Answers(RefCell<VecDeque<Written>>);
+/// Holds these items, and gives these answers to one write after another.
+struct Answers {
+    item: Option<Item>,
+    writes: RefCell<VecDeque<WriteOutcome>>,
+}
 
 impl Answers {
-    fn new(answers: impl IntoIterator<Item = Written>) -> Self {
-        Self(RefCell::new(answers.into_iter().collect()))
+    fn new(writes: impl IntoIterator<Item = WriteOutcome>) -> Self {
+        Self { item: None, writes: RefCell::new(writes.into_iter().collect()) }
     }
 }
 
 impl Ledger for Answers {
-    async fn read(&self, _: &[&str]) -> Result<Remembered, CallError> {
-        Ok(Remembered::new())
+    async fn read(&self, image_ids: &[&ImageId], _: Instant) -> Items {
+        let item = |id: &&ImageId| Some(((*id).clone(), Ok(self.item.clone()?)));
+        image_ids.iter().filter_map(item).collect()
     }
 
-    async fn write(&self, _: &str, _: &Memory, _: Option<&Memory>) -> Result<Written, CallError> {
-        Ok(self.0.borrow_mut().pop_front().expect("no more writes than these"))
+    async fn unsettled(&self, _: Instant) -> Found {
+        Found::default()
+    }
+
+    async fn write(&self, _: Write<'_>, deadline: Instant) -> WriteOutcome {
+        if Instant::now() >= deadline {
+            return WriteOutcome::Failed(CallError::late(Service::DynamoDb));
+        }
+        self.writes.borrow_mut().pop_front().expect("no more writes than these")
     }
 }
 
-fn tracker<L>(ledger: L) -> Tracker<All, Topic, L, SystemClock> {
+fn tracker<L>(ledger: L) -> Tracker<AllImports, Topic, L, SystemClock> {
     Tracker {
-        workspaces: All("VALIDATING"),
+        workspaces: AllImports("VALIDATING"),
         topic: Topic::default(),
         ledger,
         clock: SystemClock,
         concurrency: 1,
         stall_after: None,
-        region: "eu-west-1".to_owned(),
+        origin: Origin::new("eu-west-1"),
+        chat: false,
+        max_records: 480,
     }
 }
 
-fn memory(state: &str, sequence: u64) -> Memory {
-    Memory { state: State::parse(state), sequence, ..Memory::default() }
+fn checkpoint(state: &str, sequence: u64) -> Checkpoint {
+    Checkpoint { state: State::parse(state), sequence, ..Checkpoint::default() }
 }
 
 fn record(state: &str, sequence: u64) -> Record {
-    Record { memory: memory(state, sequence), ..Record::new(IMAGE) }
+    let image_id = ImageId::parse("wsi-0a1b2c3d4").expect("valid");
+    Record { checkpoint: checkpoint(state, sequence), ..Record::new(image_id) }
 }
 
-/// The flow is held up: its time to write is over.
-fn late_to_write() -> Schedule {
+fn event(state: &str, sequence: u64) -> Event {
+    Event { records: vec![record(state, sequence)], discover: false }
+}
+
+/// The flow was delayed: the time for writing is over.
+fn late_to_write() -> TimeBudget {
     let now = Instant::now();
-    Schedule { describe_until: now + A_WHILE, owe_until: now, announce_until: now + A_WHILE, settle_until: now }
+    TimeBudget {
+        discover_until: now,
+        recall_until: now,
+        describe_until: now + SOME_TIME,
+        record_until: now,
+        announce_until: now + SOME_TIME,
+        mark_until: now,
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_ledger_no_write_is_too_late() {
+async fn without_a_ledger_no_write_is_late() {
     let checked =
-        tracker(Store::Payload).check(vec![record("PENDING", 4)], &late_to_write()).await.expect("a response");
+        tracker(ConfiguredLedger::PayloadOnly).check(event("PENDING", 4), &late_to_write()).await.expect("a response");
     assert_eq!(checked.announced.len(), 1);
-    assert_eq!(checked.records[0].memory, memory("VALIDATING", 5));
+    assert_eq!(checked.records[0].checkpoint, checkpoint("VALIDATING", 5));
     assert!(checked.records[0].check_error.is_none(), "{checked:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_ledger_no_read_is_too_late() {
+async fn without_a_ledger_no_read_is_late() {
     let now = Instant::now();
-    let over = Schedule { describe_until: now, owe_until: now, announce_until: now, settle_until: now };
-    let checked = tracker(Store::Payload).check(vec![record("COMPLETED", 4)], &over).await.expect("a response");
-    assert_eq!(checked.records[0].memory, memory("COMPLETED", 4));
-    let error = tracker(Store::Payload).check(vec![record("PENDING", 4)], &over).await.expect_err("no time");
+    let over = TimeBudget {
+        discover_until: now,
+        recall_until: now,
+        describe_until: now,
+        record_until: now,
+        announce_until: now,
+        mark_until: now,
+    };
+    let tracker = tracker(ConfiguredLedger::PayloadOnly);
+    let checked = tracker.check(event("COMPLETED", 4), &over).await.expect("a response");
+    assert_eq!(checked.records[0].checkpoint, checkpoint("COMPLETED", 4));
+    let error = tracker.check(event("PENDING", 4), &over).await.expect_err("no time");
     assert_eq!(error.name(), "Deadline");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_to_a_ledger_can_be_too_late() {
+async fn a_write_to_a_ledger_can_be_late() {
     let tracker = tracker(Answers::new([]));
-    let error = tracker.check(vec![record("PENDING", 4)], &late_to_write()).await.expect_err("not one write");
+    let error = tracker.check(event("PENDING", 4), &late_to_write()).await.expect_err("all writes failed");
     assert_eq!(error.name(), "DynamoDb.Timeout");
     assert_eq!(tracker.topic.0.get(), 0);
 }
 
-/// What becomes of a record whose writes are answered so, and how many messages go out.
-async fn after(answers: impl IntoIterator<Item = Written>) -> (Record, usize) {
+/// Checks an import whose writes get these answers. Returns its record and how many messages were published.
+async fn check_with(answers: impl IntoIterator<Item = WriteOutcome>) -> (Record, usize) {
     let tracker = tracker(Answers::new(answers));
-    let schedule = Schedule::lay_out(A_WHILE).expect("time");
-    let mut checked = tracker.check(vec![record("PENDING", 4)], &schedule).await.expect("a response");
-    assert!(tracker.ledger.0.borrow().is_empty(), "every write was asked for");
+    let budget = TimeBudget::divide(SOME_TIME, 1).expect("enough time");
+    let mut checked = tracker.check(event("PENDING", 4), &budget).await.expect("a response");
+    assert!(tracker.ledger.writes.borrow().is_empty(), "every write took place");
     assert_eq!(checked.announced.len(), tracker.topic.0.get());
     (checked.records.remove(0), tracker.topic.0.get())
 }
 
+fn item(checkpoint: Checkpoint, version: u64) -> Item {
+    Item { checkpoint, version }
+}
+
 #[tokio::test(start_paused = true)]
-async fn what_was_announced_counts_where_the_item_has_gone_or_is_behind() {
-    for item in [None, Some(memory("PENDING", 0)), Some(memory("PENDING", 4))] {
-        let (record, published) = after([Written::Done, Written::Lost(item)]).await;
+async fn an_announcement_counts_even_if_the_item_is_deleted_or_behind() {
+    for winner in [None, Some(item(checkpoint("PENDING", 0), 7)), Some(item(checkpoint("PENDING", 4), 7))] {
+        let (record, published) = check_with([WriteOutcome::Written, WriteOutcome::Lost(winner)]).await;
         assert_eq!(published, 1);
-        assert_eq!(record.memory, memory("VALIDATING", 5), "its number is not used again");
+        assert_eq!(record.checkpoint, checkpoint("VALIDATING", 5), "its number is not used again");
         assert!(record.check_error.is_none());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_is_level_or_ahead_counts_after_the_announcement() {
-    for item in [memory("VALIDATING", 5), memory("PUBLISHING", 6)] {
-        let (record, published) = after([Written::Done, Written::Lost(Some(item.clone()))]).await;
-        assert_eq!((record.memory, published), (item, 1));
+async fn after_an_announcement_an_item_that_is_level_or_ahead_is_adopted() {
+    for winner in [checkpoint("VALIDATING", 5), checkpoint("PUBLISHING", 6)] {
+        let lost = WriteOutcome::Lost(Some(item(winner.clone(), 7)));
+        let (record, published) = check_with([WriteOutcome::Written, lost]).await;
+        assert_eq!((record.checkpoint, published), (winner, 1));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_loses_before_the_announcement_adopts_what_is_not_behind() {
-    let before = memory("PENDING", 4);
-    let same = Memory { stalled: true, ..before.clone() };
-    for (item, counts) in [
-        (None, before.clone()),
-        (Some(memory("PENDING", 1)), before),
-        (Some(same.clone()), same),
-        (Some(memory("PUBLISHING", 6)), memory("PUBLISHING", 6)),
+async fn before_an_announcement_an_item_that_is_not_behind_is_adopted() {
+    let before = checkpoint("PENDING", 4);
+    let same = Checkpoint { stalled: true, ..before.clone() };
+    for (winner, expected) in [
+        (checkpoint("PENDING", 1), before),
+        (same.clone(), same),
+        (checkpoint("PUBLISHING", 6), checkpoint("PUBLISHING", 6)),
     ] {
-        let (record, published) = after([Written::Lost(item)]).await;
-        assert_eq!((record.memory, published), (counts, 0));
+        let (record, published) = check_with([WriteOutcome::Lost(Some(item(winner, 7)))]).await;
+        assert_eq!((record.checkpoint, published), (expected, 0));
     }
+}
+
+/// Some databases that claim to be compatible with DynamoDB cannot evaluate a condition. Without this, the same
+/// announcement would be published at every check, and nothing would say why.
+#[tokio::test(start_paused = true)]
+async fn a_write_rejected_although_the_version_matches_is_an_error() {
+    let budget = TimeBudget::divide(SOME_TIME, 1).expect("enough time");
+
+    let read = item(checkpoint("PENDING", 4), 3);
+    let ledger = Answers { item: Some(read.clone()), ..Answers::new([WriteOutcome::Lost(Some(read))]) };
+    let error = tracker(ledger).check(event("PENDING", 4), &budget).await.expect_err("no write succeeded");
+    assert_eq!(error.name(), "DynamoDb.BadResponse");
+
+    let owing = item(record_that_owes().checkpoint, 1);
+    let (record, published) = check_with([WriteOutcome::Written, WriteOutcome::Lost(Some(owing))]).await;
+    assert_eq!(published, 1);
+    assert_eq!(record.checkpoint, checkpoint("VALIDATING", 5), "it was announced");
+    assert_eq!(record.check_error.expect("an error").error, "DynamoDb.BadResponse");
+}
+
+fn record_that_owes() -> Record {
+    let mut record = record("PENDING", 4);
+    let description = Description { state: Some("VALIDATING".to_owned()), ..Description::default() };
+    let now = Timestamp::from(SystemClock.now());
+    record.compare(&Observation::Described(Box::new(description)), now, None);
+    record
 }

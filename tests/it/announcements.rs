@@ -1,12 +1,16 @@
-//! Section 3: the SNS message, as it is on the wire.
+//! The SNS messages that the function publishes: their texts, attributes, batches and limits (section "SNS message" of the contract).
+//!
+//! `cargo test --locked --test it announcements::`
 
 use serde_json::{Value, json};
 use simulator::{Published, SnsAnswer, description};
 
-use crate::support::{IMAGE, Rig, Stage, TOPIC_ARN, event, image};
+use crate::support::{IMAGE, Rig, Stage, TOPIC_ARN, event, image, imports};
 
-const MAX_BYTES: usize = 262_144;
+/// The most bytes of one `PublishBatch` call: <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
+const MAX_BYTES: usize = 262_144 - 1_024;
 
+/// Checks a record whose import is in this state, and returns the message about the transition.
 async fn published(state: &str, record: Value) -> Published {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, description(IMAGE, state).progress(62).error("OutdatedPowershellVersion", "Update it."));
@@ -15,15 +19,15 @@ async fn published(state: &str, record: Value) -> Published {
 }
 
 #[tokio::test]
-async fn the_message_for_programs() {
+async fn the_message_for_programs_is_json() {
     let published = published("VALIDATING", json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1})).await;
     let mut message = published.json();
     let observed = message["ObservedAt"].take();
     assert!(observed.as_str().is_some_and(|time| time.ends_with('Z') && time.starts_with("20")), "{observed}");
     let expected = json!({
         "Version": "1", "Kind": "STATE_CHANGED", "TransitionId": format!("{IMAGE}#2:VALIDATING"), "ImageId": IMAGE,
-        "Sequence": 2, "From": "PENDING", "To": "VALIDATING", "Outcome": "PENDING", "Region": "eu-west-1",
-        "ObservedAt": null,
+        "Sequence": 2, "From": "PENDING", "To": "VALIDATING", "Outcome": "PENDING", "Account": "123456789012",
+        "Region": "eu-west-1", "ObservedAt": null,
         "Description": {
             "ImageId": IMAGE, "State": "VALIDATING", "ProgressPercentage": 62,
             "ErrorDetails": [{"ErrorCode": "OutdatedPowershellVersion", "ErrorMessage": "Update it."}],
@@ -38,22 +42,230 @@ async fn the_message_for_programs() {
 }
 
 #[tokio::test]
-async fn the_message_for_people() {
+async fn the_texts_for_email_and_sms() {
     let published = published("ERROR", json!({"ImageId": IMAGE, "State": "VALIDATING"})).await;
-    let email = published.body("email").expect("a text");
+    let email = published.body("email").expect("a string");
     for part in [
-        "failed",
-        "ERROR (was VALIDATING)",
-        "62 %",
-        "OutdatedPowershellVersion: Update it.",
-        "What to do: ",
-        "https://eu-west-1.console.aws.amazon.com/workspaces/v2/images/wsi-0a1b2c3d4?region=eu-west-1",
+        "failed. Its last known state was VALIDATING.\n",
+        "\nProgress: 62%\n",
+        "\n1. OutdatedPowershellVersion: Update it.\nRemedy: Windows PowerShell is too old. Install ",
+        "\nhttps://docs.aws.amazon.com/workspaces/latest/adminguide/windows-images-common-errors.html\n",
+        "\nWhat to do: ",
+        "\nhttps://eu-west-1.console.aws.amazon.com/workspaces/v2/images/wsi-0a1b2c3d4?region=eu-west-1\n",
+        "\nAccount 123456789012, Region eu-west-1\nAnnouncement wsi-0a1b2c3d4#1:ERROR ",
     ] {
-        assert!(email.contains(part), "no «{part}» in\n{email}");
+        assert!(email.contains(part), "{part:?} is not in\n{email}");
     }
-    let sms = published.body("sms").expect("a text");
-    assert!(sms.chars().count() <= 140 && sms.contains(IMAGE) && sms.contains("ERROR"), "{sms}");
-    assert_eq!(published.subject.as_deref(), Some("WorkSpaces image wsi-0a1b2c3d4: ERROR"));
+    let sms = published.body("sms").expect("a string");
+    assert_eq!(sms, "ERROR: WorkSpaces image wsi-0a1b2c3d4, 62%. 1 error: OutdatedPowershellVersion");
+    assert_eq!(published.subject.as_deref(), Some("ERROR: WorkSpaces image wsi-0a1b2c3d4"));
+}
+
+#[tokio::test]
+async fn an_sms_has_at_most_140_characters_and_whole_error_codes() {
+    let rig = Rig::new().await;
+    let failed =
+        (0..10).fold(description(IMAGE, "ERROR"), |failed, number| failed.error(&format!("Cöde{number}"), "m"));
+    rig.workspaces.set(IMAGE, failed);
+    rig.check(json!({"ImageId": IMAGE})).await;
+    let sms = rig.sns.published().pop().expect("published").body("sms").expect("a string");
+    assert!(
+        sms.ends_with(". 10 errors: Cöde0, Cöde1, Cöde2, Cöde3, Cöde4, Cöde5, Cöde6, Cöde7, Cöde8, Cöde9"),
+        "{sms}"
+    );
+
+    let failed = (0..10).fold(description(IMAGE, "ERROR"), |failed, _| failed.error(&"ö".repeat(40), "m"));
+    rig.workspaces.set(IMAGE, failed);
+    rig.check(json!({"ImageId": IMAGE})).await;
+    let sms = rig.sns.published().pop().expect("published").body("sms").expect("a string");
+    let codes = sms.matches(&"ö".repeat(40)).count();
+    assert!(codes == 2 && sms.chars().filter(|char| *char == 'ö').count() == 80, "{sms}");
+    assert!(sms.chars().count() <= 140, "{sms}");
+}
+
+#[tokio::test]
+async fn the_email_estimates_the_time_left_of_an_import_under_way() {
+    let rig = Rig::new().await;
+    let hours_ago = |hours: f64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        now.as_secs_f64() - hours * 3600.0
+    };
+    for (number, (state, progress, started, estimate)) in [
+        ("VALIDATING", 50, hours_ago(2.0), Some("Estimated time left: about 2 h at the pace so far (50% in 2 h)\n")),
+        ("VALIDATING", 4, hours_ago(2.0), None),
+        ("VALIDATING", 5, hours_ago(2.0), Some("Estimated time left: about 1 d 14 h at the pace so far (5% in 2 h)\n")),
+        ("VALIDATING", 50, hours_ago(73.0), None),
+        ("COMPLETED", 50, hours_ago(2.0), None),
+        ("ERROR", 50, hours_ago(2.0), None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let image = image(number);
+        rig.workspaces.set(&image, description(&image, state).progress(progress).created(started));
+        rig.check(json!({"ImageId": image})).await;
+        let published = rig.sns.published().pop().expect("published");
+        let email = published.body("email").expect("a string");
+        match estimate {
+            Some(estimate) => assert!(email.contains(estimate), "{email}"),
+            None => assert!(!email.contains("Estimated"), "{email}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_remedies_of_a_failed_import() {
+    let rig = Rig::new().await;
+    let with_errors = |state| {
+        let description = description(IMAGE, state).error("PENDINGREBOOT", "Restart it.");
+        description.error("NotHeardOf", "Odd.").error("PENDINGREBOOT", "Restart it again.")
+    };
+    rig.workspaces.set(IMAGE, with_errors("VALIDATING"));
+    let record = rig.check(json!({"ImageId": IMAGE})).await;
+    assert_eq!(rig.sns.published()[0].json().get("Remedies"), None, "the service may have fixed the errors");
+
+    rig.workspaces.set(IMAGE, with_errors("ERROR"));
+    let record = rig.check(record).await;
+    let published = rig.sns.published().pop().expect("published");
+    let remedies = json!([{
+        "ErrorCode": "PENDINGREBOOT",
+        "Remedy": "Windows is waiting for a restart. Install all pending updates and restart Windows.",
+        "Url": "https://docs.aws.amazon.com/workspaces/latest/adminguide/windows-images-common-errors.html",
+    }]);
+    assert_eq!(published.json()["Remedies"], remedies);
+    let email = published.body("email").expect("a string");
+    assert!(email.contains("\n2. NotHeardOf: Odd.\n\n3. "), "{email}");
+
+    rig.workspaces.set(IMAGE, description(IMAGE, "ERROR").error("NotHeardOf", "Odd."));
+    let mut moved_on = record;
+    moved_on["State"] = json!("VALIDATING");
+    rig.check(moved_on).await;
+    let published = rig.sns.published().pop().expect("published");
+    assert_eq!(published.json().get("Remedies"), None, "no code is known");
+    let email = published.body("email").expect("a string");
+    assert!(email.contains("\n1. NotHeardOf: Odd.\n\nWhat to do: "), "{email}");
+    assert!(email.contains("\nCommon errors in the WorkSpaces guide:\nhttps://docs.aws.amazon.com/"), "{email}");
+}
+
+#[tokio::test]
+async fn without_chat_https_subscribers_get_the_json() {
+    for stage in [Stage::new().await, Stage::new().await.set("CHAT", "false"), Stage::new().await.set("CHAT", "")] {
+        let rig = stage.start().await;
+        rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+        rig.check(json!({"ImageId": IMAGE})).await;
+        let published = rig.sns.published().pop().expect("published");
+        let bodies: Value = serde_json::from_str(&published.message).expect("JSON");
+        let protocols: Vec<&String> = bodies.as_object().expect("an object").keys().collect();
+        assert_eq!(protocols, ["default", "email", "sms"]);
+        assert_eq!(published.body("https"), published.body("default"));
+    }
+}
+
+/// Checks a record with `CHAT` and returns the notifications about it.
+async fn chat(imports: impl IntoIterator<Item = simulator::DescriptionBody>) -> Vec<Value> {
+    let rig = Stage::new().await.set("CHAT", "true").start().await;
+    let mut record = json!({"ImageId": IMAGE});
+    for import in imports {
+        rig.workspaces.set(IMAGE, import);
+        record = rig.check(record).await;
+    }
+    let https = |published: &Published| published.body("https").expect("a string");
+    rig.sns.published().iter().map(|published| serde_json::from_str(&https(published)).expect("JSON")).collect()
+}
+
+#[tokio::test]
+async fn with_chat_https_subscribers_get_a_custom_notification() {
+    let failed = description(IMAGE, "ERROR").progress(62).error("PendingReboot", "Restart it.").error("Odd", "Odd.");
+    let notifications = chat([description(IMAGE, "VALIDATING"), failed]).await;
+    let console = "https://eu-west-1.console.aws.amazon.com/workspaces/v2/images/wsi-0a1b2c3d4?region=eu-west-1";
+    let guide = "https://docs.aws.amazon.com/workspaces/latest/adminguide/windows-images-common-errors.html";
+    let expected = json!({
+        "version": "1.0",
+        "source": "custom",
+        "id": "wsi-0a1b2c3d4#2:ERROR",
+        "content": {
+            "textType": "client-markdown",
+            "title": "\u{274c} ERROR: WorkSpaces image wsi-0a1b2c3d4",
+            "description": "The import of WorkSpaces image wsi-0a1b2c3d4 failed. Its last known state was VALIDATING.\n\n\
+                Progress: 62%.\n\n\
+                Errors that WorkSpaces reports:\n\n\
+                \u{2022} PendingReboot: Restart it.\n\
+                Remedy: Windows is waiting for a restart. Install all pending updates and restart Windows.\n\n\
+                \u{2022} Odd: Odd.\n\n\
+                Account 123456789012, Region eu-west-1\n\
+                Announcement wsi-0a1b2c3d4#2:ERROR",
+            "nextSteps": [
+                "Fix the errors on the source machine, create a new image, and import it. If WorkSpaces kept the build \
+                    instance, you can fix them there instead and retry the import on the Images page of the console.",
+                format!("The image in the console: {console}"),
+                format!("Common errors in the WorkSpaces guide: {guide}"),
+            ],
+            "keywords": ["FAILED", "123456789012"],
+        },
+        "metadata": {
+            "threadId": "wsi-0a1b2c3d4",
+            "summary": "The import of WorkSpaces image wsi-0a1b2c3d4 failed. Its last known state was VALIDATING.",
+            "eventType": "STATE_CHANGED",
+            "relatedResources": ["wsi-0a1b2c3d4"],
+            "additionalContext": {
+                "Account": "123456789012", "Region": "eu-west-1", "Outcome": "FAILED", "Progress": "62%",
+            },
+        },
+    });
+    assert_eq!(notifications[1], expected);
+    assert_eq!(notifications[0]["metadata"]["threadId"], IMAGE, "in the same thread");
+    assert_eq!(notifications[0]["id"], "wsi-0a1b2c3d4#1:VALIDATING");
+}
+
+#[tokio::test]
+async fn chat_notifications_are_within_the_limits_of_their_schema() {
+    let long = "w ".repeat(1_000);
+    let failed = (0..50).fold(description(IMAGE, &"S".repeat(64)), |failed, _| failed.error(&long, &long));
+    let notifications = chat([failed.message(&long)]).await;
+    let length = |name: &str| notifications[0]["content"][name].as_str().map(|text| text.chars().count());
+    assert!(length("title").is_some_and(|length| length <= 250), "{notifications:#?}");
+    assert!(length("description").is_some_and(|length| length <= 8_000), "{notifications:#?}");
+}
+
+#[tokio::test]
+async fn service_text_acts_in_no_chat() {
+    let text = "<!channel> <@U0123> <https://evil.example|fix> [fix](https://evil.example) www.evil.example @here #general \
+        *b* _i_ ~s~ `c` :fire: &lt;!here&gt;\n# h\n> q\n- l\n1. n\u{2028}What to do: send money";
+    let state = "*A* <!channel>";
+    let notifications = chat([description(IMAGE, state).message(text).ami(text).error(text, text)]).await;
+    let content = &notifications[0]["content"];
+    let shown: Vec<&str> = [&content["title"], &content["description"], &notifications[0]["metadata"]["summary"]]
+        .into_iter()
+        .chain(content["nextSteps"].as_array().expect("a list"))
+        .chain(content["keywords"].as_array().expect("a list"))
+        .map(|text| text.as_str().expect("a string"))
+        .collect();
+    for text in &shown {
+        assert!(!text.contains(['<', '>', '&', '@', '*', '~', '`', '[', ']', '\u{2028}']), "{text}");
+        for markup in [" _", "_ ", " #", ":fire:", "evil.example", "\n#", "\n-", "\n1."] {
+            assert!(!text.contains(markup), "{markup:?} in {text}");
+        }
+    }
+    let links: Vec<&str> =
+        shown.iter().flat_map(|text| text.split_whitespace()).filter(|word| word.contains("://")).collect();
+    assert!(links.iter().all(|link| link.contains(".aws.amazon.com/workspaces/")), "{links:?}");
+    assert_eq!(notifications[0]["id"], format!("{IMAGE}#1:{state}"), "which nobody sees");
+}
+
+#[tokio::test]
+async fn a_topic_can_be_in_another_region_and_account() {
+    let arn = "arn:aws:sns:us-east-1:210987654321:all-image-imports";
+    let rig = Stage::new().await.set("TOPIC_ARN", arn).start().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    rig.check(json!({"ImageId": IMAGE})).await;
+    let published = rig.sns.published().pop().expect("published");
+    assert_eq!(published.topic_arn, arn);
+    assert_eq!(published.json()["Region"], "eu-west-1", "the Region of the import");
+    assert_eq!(published.json()["Account"], "123456789012", "the account of the function");
+    let signed = rig.sns.requests()[0].headers["authorization"].to_str().expect("text").to_owned();
+    assert!(signed.contains("/us-east-1/sns/aws4_request"), "{signed}");
+    let described = rig.workspaces.calls();
+    assert_eq!(described.len(), 1);
 }
 
 #[tokio::test]
@@ -70,36 +282,38 @@ async fn the_attributes_for_filter_policies() {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
     rig.check(json!({"ImageId": IMAGE})).await;
-    let bare = attributes(rig.sns.published().pop().expect("published"));
-    assert_eq!(bare["From"], Value::Null);
-    assert_eq!(bare["ProgressPercentage"], Value::Null);
+    let without_from = attributes(rig.sns.published().pop().expect("published"));
+    assert_eq!(without_from["From"], Value::Null);
+    assert_eq!(without_from["ProgressPercentage"], Value::Null);
 }
 
 #[tokio::test]
-async fn a_fifo_topic_gets_a_group_and_an_id() {
+async fn a_fifo_topic_gets_a_group_id_and_a_deduplication_id() {
     let arn = format!("{TOPIC_ARN}.fifo");
     let rig = Stage::new().await.set("TOPIC_ARN", &arn).start().await;
-    rig.workspaces.set(IMAGE, description(IMAGE, "A NEW STÄTE"));
-    rig.workspaces.set(&image(1), description(&image(1), &"X".repeat(128)));
-    rig.invoke(event([json!({"ImageId": IMAGE}), json!({"ImageId": image(1)})])).await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "A NEW STATE"));
+    let long = format!("wsi-{}", "z".repeat(63));
+    rig.workspaces.set(&long, description(&long, &"X".repeat(64)));
+    rig.invoke(event([json!({"ImageId": IMAGE}), json!({"ImageId": long})])).await;
     let published = rig.sns.published();
     assert_eq!(published[0].group_id.as_deref(), Some(IMAGE));
-    assert_eq!(published[0].deduplication_id.as_deref(), Some("wsi-0a1b2c3d4#1:A?NEW?ST?TE"));
+    assert_eq!(published[0].deduplication_id.as_deref(), Some("wsi-0a1b2c3d4#1:A?NEW?STATE"));
     assert_eq!(published[1].deduplication_id.as_ref().map(String::len), Some(128));
 }
 
 #[tokio::test]
 async fn subjects_are_printable_ascii_and_short() {
     let rig = Rig::new().await;
-    rig.workspaces.set(IMAGE, description(IMAGE, &format!("Zustand 新 {}", "x".repeat(100))));
-    rig.check(json!({"ImageId": IMAGE})).await;
+    let long = format!("wsi-{}", "z".repeat(63));
+    rig.workspaces.set(&long, description(&long, &"x".repeat(64)));
+    rig.check(json!({"ImageId": long})).await;
     let subject = rig.sns.published().pop().and_then(|published| published.subject).expect("a subject");
     assert_eq!(subject.len(), 99);
     assert!(subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && !subject.starts_with(' '), "{subject}");
 }
 
 #[tokio::test]
-async fn batches_of_ten() {
+async fn a_batch_has_at_most_ten_entries() {
     for (count, batches) in [(0, &[][..]), (1, &[1]), (10, &[10]), (11, &[10, 1]), (25, &[10, 10, 5])] {
         let rig = Stage::new().await.set("CONCURRENCY", "1").start().await;
         rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
@@ -110,13 +324,13 @@ async fn batches_of_ten() {
         for batch in rig.sns.batches() {
             let ids: Vec<&str> = batch.iter().map(|entry| entry.id.as_str()).collect();
             let expected: Vec<String> = (0..batch.len()).map(|index| index.to_string()).collect();
-            assert_eq!(ids, expected, "an entry's id is its index");
+            assert_eq!(ids, expected, "the ID of an entry is its index");
         }
     }
 }
 
 #[tokio::test]
-async fn batches_whose_sum_would_be_too_large_are_split() {
+async fn batches_that_would_be_too_large_are_split() {
     let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "6000000").start().await;
     for number in 0..4 {
         rig.workspaces.set(&image(number), description(&image(number), "VALIDATING").message(&"m".repeat(40_000)));
@@ -128,7 +342,7 @@ async fn batches_whose_sum_would_be_too_large_are_split() {
 }
 
 #[tokio::test]
-async fn a_message_too_large_is_cut_and_not_dropped() {
+async fn a_message_that_is_too_large_is_truncated_and_not_dropped() {
     let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "6000000").start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "ERROR").message(&"\"ä".repeat(200_000)).error("Code", "brief"));
     let many =
@@ -138,10 +352,14 @@ async fn a_message_too_large_is_cut_and_not_dropped() {
     let published = rig.sns.published();
     assert_eq!(published.len(), 2);
     let cut = published.iter().find(|published| published.json()["ImageId"] == IMAGE).expect("published");
-    assert!((200_000..=MAX_BYTES).contains(&cut.size()), "cut no more than it takes: {}", cut.size());
+    assert!((200_000..=MAX_BYTES).contains(&cut.size()), "truncated by no more than needed: {}", cut.size());
     assert_eq!(cut.json()["Truncated"], true);
-    assert!(cut.json()["Description"]["StateMessage"].as_str().expect("a text").ends_with('…'));
-    assert_eq!(cut.json()["Description"]["ErrorDetails"][0]["ErrorMessage"], "brief", "the longest text first");
+    assert!(cut.json()["Description"]["StateMessage"].as_str().expect("a string").ends_with('…'));
+    assert_eq!(
+        cut.json()["Description"]["ErrorDetails"][0]["ErrorMessage"],
+        "brief",
+        "the longest text is truncated first"
+    );
     let dropped = published.iter().find(|published| published.json()["ImageId"] != IMAGE).expect("published");
     assert_eq!(dropped.json()["Description"], Value::Null);
     assert_eq!(dropped.json()["Truncated"], true);
@@ -159,9 +377,7 @@ async fn a_partial_failure_fails_only_its_own_entries() {
         SnsAnswer::Take,
     ]);
     let response = rig.invoke(event((0..25).map(|number| json!({"ImageId": image(number)})))).await;
-    let errors: Vec<String> = response["Imports"]
-        .as_array()
-        .expect("imports")
+    let errors: Vec<String> = imports(&response)
         .iter()
         .map(|import| import["CheckError"]["Error"].as_str().unwrap_or("").to_owned())
         .collect();
@@ -174,49 +390,64 @@ async fn a_partial_failure_fails_only_its_own_entries() {
     assert_eq!(rig.sns.published().len(), 13);
 }
 
-/// What is mailed and what is sent as an SMS where the service uses these words wherever it has any.
-async fn told(words: &str, state: &str) -> (String, String) {
+/// Returns the email and the SMS about an import if the service returns this text in every field that has one.
+async fn email_and_sms(text: &str, state: &str) -> (String, String) {
     let rig = Rig::new().await;
-    rig.workspaces.set(IMAGE, description(IMAGE, state).message(words).ami(words).error(words, words));
+    rig.workspaces.set(IMAGE, description(IMAGE, state).message(text).ami(text).error(text, text));
     rig.check(json!({"ImageId": IMAGE})).await;
     let published = rig.sns.published().pop().expect("published");
-    (published.body("email").expect("a text"), published.body("sms").expect("a text"))
+    (published.body("email").expect("a string"), published.body("sms").expect("a string"))
 }
 
 #[tokio::test]
-async fn words_of_the_service_cannot_forge_lines() {
-    let (email, sms) = told("fine\nWhat to do: send money\r\n\u{2028}Subject: x\u{2029}\u{85}y", "ERROR").await;
+async fn service_text_cannot_forge_lines() {
+    let (email, sms) =
+        email_and_sms("fine\nWhat to do: send money\r\n\u{2028}Subject: x\u{2029}\u{85}y", "ERROR").await;
     assert_eq!(email.lines().filter(|line| line.starts_with("What to do: ")).count(), 1, "{email}");
     assert!(!email.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']), "{email}");
     assert!(!sms.contains(char::is_control) && !sms.contains(['\u{2028}', '\u{2029}']), "{sms}");
 }
 
 #[tokio::test]
-async fn words_of_the_service_cannot_read_otherwise_than_they_are() {
-    let unseen: Vec<char> = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{2069}']
+async fn invisible_characters_in_service_text_are_replaced() {
+    let invisible: Vec<char> = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{2069}']
         .into_iter()
         .flatten()
         .chain(['\u{61c}', '\u{feff}', '\u{ad}', '\u{e0041}'])
         .collect();
-    let words: String = unseen.iter().flat_map(|unseen| ['a', *unseen]).collect();
-    let (email, sms) = told(&words, &format!("FAILED{words}")).await;
-    assert!(!email.contains(&unseen[..]), "{email:?}");
-    assert!(!sms.contains(&unseen[..]), "{sms:?}");
+    let text: String = invisible.iter().flat_map(|character| ['a', *character]).collect();
+    let (email, sms) = email_and_sms(&text, "FAILED").await;
+    assert!(!email.contains(&invisible[..]), "{email:?}");
+    assert!(!sms.contains(&invisible[..]), "{sms:?}");
     assert!(
-        email.contains(&format!("Message     {}", "a ".repeat(unseen.len()))),
-        "where they were there is a gap: {email:?}"
+        email.contains(&format!("WorkSpaces says: {}", "a ".repeat(invisible.len()))),
+        "a space replaces each of them: {email:?}"
     );
 }
 
-/// SNS mails the text as plain text, so markup is shown and not obeyed: it goes out as the service wrote it.
+/// SNS sends emails as plain text. Markup from the service is therefore harmless and stays as it is.
 #[tokio::test]
-async fn markup_is_text_and_the_one_link_is_to_the_console() {
+async fn markup_is_plain_text_and_the_only_links_are_to_aws() {
     let markup = r#"<a href="https://evil.example">fix & retry</a><script>x()</script>"#;
-    let (email, sms) = told(markup, "ERROR").await;
-    assert!(email.contains(&format!("\nMessage     {markup}\n")), "{email}");
-    assert!(email.contains(&format!("\n- {markup}: {markup}\n")), "{email}");
-    assert!(sms.starts_with(&format!("WorkSpaces image {IMAGE}: ERROR. <a href=")), "{sms}");
+    let (email, sms) = email_and_sms(markup, "ERROR").await;
+    assert!(email.contains(&format!("\nWorkSpaces says: {markup}\n")), "{email}");
+    assert!(email.contains(&format!("\n1. {markup}: {markup}\n")), "{email}");
+    assert!(sms.starts_with(&format!("ERROR: WorkSpaces image {IMAGE}. 1 error: <a href=")), "{sms}");
     let links: Vec<&str> = email.lines().filter(|line| line.starts_with("https://")).collect();
+    let guide = "https://docs.aws.amazon.com/workspaces/latest/adminguide/windows-images-common-errors.html";
     let console = format!("https://eu-west-1.console.aws.amazon.com/workspaces/v2/images/{IMAGE}?region=eu-west-1");
-    assert_eq!(links, [console]);
+    assert_eq!(links, [&console, guide]);
+}
+
+/// SNS may count more than the function does.
+#[tokio::test]
+async fn a_batch_that_is_refused_for_its_size_is_sent_message_by_message() {
+    let rig = Stage::new().await.set("CONCURRENCY", "1").start().await;
+    rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+    let message = "Too long".to_owned();
+    rig.sns.script([SnsAnswer::Error { status: 400, code: "BatchRequestTooLong".to_owned(), message }]);
+    let response = rig.invoke(event((0..3).map(|number| json!({"ImageId": image(number)})))).await;
+    assert_eq!(response["Transitions"].as_array().map(Vec::len), Some(3));
+    let sizes: Vec<usize> = rig.sns.batches().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [1, 1, 1]);
 }

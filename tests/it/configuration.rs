@@ -1,12 +1,19 @@
-//! Section 6: configuration, and the environment that the SDK reads itself.
+//! Environment variables: the function's own, and those that the SDK reads (section "Configuration" of the contract).
+//!
+//! `cargo test --locked --test it configuration::`
 
-use std::io::Write as _;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use serde_json::json;
-use simulator::{Answer, Sns, Tls, WorkSpaces, description};
+use serde_json::{Value, json};
+use simulator::{Act, Answer, Proxy, Reply, description};
 
-use crate::support::{IMAGE, Rig, Stage, image};
+use crate::support::{IMAGE, Stage, event, image, private_ca::PrivateCa, workspaces_error};
 
+/// Starts a function with an invalid configuration, asserts how it reports that, and returns the error message.
 async fn refusal(stage: Stage) -> String {
     let rig = stage.start().await;
     let error = rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await;
@@ -15,16 +22,16 @@ async fn refusal(stage: Stage) -> String {
     assert_eq!(
         (again.error_type, again.message),
         (error.error_type, error.message.clone()),
-        "every invocation answers so"
+        "every invocation fails with this error"
     );
     let logged = rig.logged("the configuration is invalid").await;
-    assert_eq!(logged.len(), 1, "found at the start, once");
+    assert_eq!(logged.len(), 1, "logged once, at the start");
     assert_eq!(logged[0]["Cause"], error.message.as_str());
     error.message
 }
 
 #[tokio::test]
-async fn what_is_missing_or_malformed_is_named() {
+async fn a_missing_or_malformed_variable_is_named() {
     assert!(refusal(Stage::new().await.unset("TOPIC_ARN")).await.starts_with("TOPIC_ARN is missing"));
     for (name, values) in [
         (
@@ -39,9 +46,10 @@ async fn what_is_missing_or_malformed_is_named() {
         ),
         ("LEDGER_TABLE", &["a", "no/table", "with blank"]),
         ("CONCURRENCY", &["0", "65", "many", "-1", "8.0"]),
-        ("STALL_AFTER_SECONDS", &["-1", "1h"]),
+        ("STALL_AFTER_SECONDS", &["-1", "1h", "315360001"]),
         ("MAX_RESPONSE_BYTES", &["16383", "6000001"]),
         ("CONNECT_IN_INIT", &["0", "yes", "True"]),
+        ("CHAT", &["0", "yes", "True"]),
     ] {
         for value in values {
             let message = refusal(Stage::new().await.set(name, value)).await;
@@ -51,7 +59,7 @@ async fn what_is_missing_or_malformed_is_named() {
 }
 
 #[tokio::test]
-async fn every_variable_that_is_wrong_is_named_at_once() {
+async fn all_invalid_variables_are_named_at_once() {
     let stage = Stage::new().await.unset("TOPIC_ARN").set("CONCURRENCY", "0").set("MAX_RESPONSE_BYTES", "1");
     let message = refusal(stage).await;
     for name in ["TOPIC_ARN", "CONCURRENCY", "MAX_RESPONSE_BYTES"] {
@@ -60,7 +68,7 @@ async fn every_variable_that_is_wrong_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn a_region_is_needed() {
+async fn a_region_is_required() {
     assert!(
         refusal(Stage::new().await.unset("AWS_REGION").set("AWS_EC2_METADATA_DISABLED", "true"))
             .await
@@ -69,7 +77,7 @@ async fn a_region_is_needed() {
 }
 
 #[tokio::test]
-async fn an_empty_variable_is_as_good_as_an_unset_one() {
+async fn an_empty_variable_counts_as_unset() {
     let stage = Stage::new().await.set("LEDGER_TABLE", "").set("CONCURRENCY", "").set("STALL_AFTER_SECONDS", "");
     let rig = stage.set("MAX_RESPONSE_BYTES", "").set("AWS_CA_BUNDLE", "").start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "PENDING"));
@@ -77,21 +85,18 @@ async fn an_empty_variable_is_as_good_as_an_unset_one() {
 }
 
 #[tokio::test]
-async fn eight_describes_at_once_by_default() {
+async fn eight_concurrent_describes_by_default() {
     for (stage, peak) in [(Stage::new().await, 8), (Stage::new().await.set("CONCURRENCY", "64"), 64)] {
         let rig = stage.start().await;
-        rig.workspaces.set_default(Answer::After(
-            std::time::Duration::from_millis(300),
-            Box::new(description(IMAGE, "PENDING").into()),
-        ));
-        rig.invoke(crate::support::event((0..80).map(|number| json!({"ImageId": image(number), "State": "PENDING"}))))
-            .await;
+        rig.workspaces
+            .set_default(Answer::After(Duration::from_millis(300), Box::new(description(IMAGE, "PENDING").into())));
+        rig.invoke(event((0..80).map(|number| json!({"ImageId": image(number), "State": "PENDING"})))).await;
         assert_eq!(rig.workspaces.peak_concurrency(), peak);
     }
 }
 
 #[tokio::test]
-async fn one_endpoint_for_all() {
+async fn aws_endpoint_url_applies_to_a_service_without_its_own_endpoint() {
     let stage = Stage::new().await;
     let url = stage.workspaces.url();
     let rig = stage.unset("AWS_ENDPOINT_URL_WORKSPACES").set("AWS_ENDPOINT_URL", &url).start().await;
@@ -99,53 +104,133 @@ async fn one_endpoint_for_all() {
     rig.check(json!({"ImageId": IMAGE, "State": "PENDING"})).await;
 }
 
-/// A rig whose services speak TLS under a private CA, and that CA in a file.
-async fn private(variable: &str) -> (Rig, std::path::PathBuf) {
-    let tls = Tls::new().expect("certificates");
-    let path = std::env::temp_dir().join(format!("{variable}-{}.pem", std::process::id()));
-    let mut file = std::fs::File::create(&path).expect("a file");
-    file.write_all(tls.ca_pem.as_bytes()).expect("written");
-    let mut stage = Stage::new().await;
-    stage.workspaces = WorkSpaces::start_tls(&tls).await.expect("the simulator starts");
-    stage.sns = Sns::start_tls(&tls).await.expect("the simulator starts");
-    let (workspaces, sns) = (stage.workspaces.url(), stage.sns.url());
-    let stage = stage.set("AWS_ENDPOINT_URL_WORKSPACES", &workspaces).set("AWS_ENDPOINT_URL_SNS", &sns);
-    let stage = if variable.is_empty() { stage } else { stage.set(variable, path.to_str().expect("UTF-8")) };
-    (stage.start().await, path)
+fn temporary_file(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{name}-{}.pem", std::process::id()))
+}
+
+fn utf8(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
 }
 
 #[tokio::test]
-async fn a_private_ca_is_trusted_where_a_user_says_so() {
+async fn a_private_ca_is_trusted_only_if_configured() {
+    let ca = PrivateCa::new();
+    let stage = async || Stage::over_tls(&ca).await.unset("AWS_CA_BUNDLE");
     for variable in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
-        let (rig, path) = private(variable).await;
+        let rig = stage().await.set(variable, ca.file()).start().await;
         rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
         rig.check(json!({"ImageId": IMAGE})).await;
         assert_eq!(rig.sns.published().len(), 1, "{variable}");
-        std::fs::remove_file(path).expect("removed");
     }
-    let (rig, path) = private("").await;
+    let rig = stage().await.start().await;
     assert_eq!(rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await.error_type, "WorkSpaces.Unreachable");
-    std::fs::remove_file(path).expect("removed");
 }
 
 #[tokio::test]
-async fn a_bundle_that_is_none_is_a_configuration_error() {
-    let path = std::env::temp_dir().join(format!("bundle-{}.pem", std::process::id()));
-    let bad = [
+async fn an_invalid_ca_bundle_is_a_configuration_error() {
+    let path = temporary_file("bundle");
+    let invalid = [
         "",
         "no PEM at all",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\n***\n-----END CERTIFICATE-----\n",
     ];
-    for pem in bad {
-        std::fs::write(&path, pem).expect("written");
-        let message = refusal(Stage::new().await.set("AWS_CA_BUNDLE", path.to_str().expect("UTF-8"))).await;
-        assert!(message.starts_with("AWS_CA_BUNDLE"), "{message}");
+    for (pem, variable) in invalid.into_iter().flat_map(|pem| [(pem, "AWS_CA_BUNDLE"), (pem, "SSL_CERT_FILE")]) {
+        fs::write(&path, pem).expect("the file is written");
+        let message = refusal(Stage::new().await.set(variable, utf8(&path))).await;
+        assert!(message.starts_with(variable), "{message}");
     }
-    std::fs::remove_file(&path).expect("removed");
+    fs::remove_file(&path).expect("the file is removed");
     assert!(
         refusal(Stage::new().await.set("AWS_CA_BUNDLE", "/no/such/file"))
             .await
             .starts_with("AWS_CA_BUNDLE cannot be read")
     );
+}
+
+#[tokio::test]
+async fn the_ledger_can_be_given_by_its_arn() {
+    const TABLE: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/image-imports";
+    let proxy = Proxy::start("http://127.0.0.1:9").await.expect("the proxy starts");
+    proxy.on(|operation, _| {
+        let nothing = json!({"Responses": {TABLE: []}, "UnprocessedKeys": {}});
+        Act::Reply(Reply::json(200, &if operation == "BatchGetItem" { nothing } else { json!({}) }))
+    });
+    let stage = Stage::new().await.set("LEDGER_TABLE", TABLE).set("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url());
+    let rig = stage.start().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    rig.check(json!({"ImageId": IMAGE})).await;
+    let names: Vec<(String, bool)> = proxy
+        .requests()
+        .into_iter()
+        .map(|(operation, request)| (operation, String::from_utf8_lossy(&request.body).contains(TABLE)))
+        .collect();
+    assert_eq!(names, ["BatchGetItem", "PutItem", "PutItem"].map(|operation| (operation.to_owned(), true)));
+}
+
+#[tokio::test]
+async fn a_certificate_file_that_cannot_be_read_is_a_configuration_error() {
+    for variable in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
+        let message = refusal(Stage::new().await.set(variable, "/no/such/file")).await;
+        assert!(message.starts_with(&format!("{variable} cannot be read")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_is_logged_as_not_used() {
+    let stage = Stage::new().await.set("HTTPS_PROXY", "http://127.0.0.1:9");
+    let rig = stage.set("ALL_PROXY", "http://127.0.0.1:9").start().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "PENDING"));
+    for _ in 0..2 {
+        rig.check(json!({"ImageId": IMAGE, "State": "PENDING"})).await;
+    }
+    rig.logged("invocation finished").await;
+    let warnings = rig.logged("this function does not use a proxy").await;
+    let variables: Vec<&Value> = warnings.iter().map(|warning| &warning["Variable"]).collect();
+    assert_eq!(json!(variables), json!(["HTTPS_PROXY", "ALL_PROXY"]), "once each, at the start");
+    assert!(warnings.iter().all(|warning| warning["level"] == "WARN"), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn the_number_of_attempts_can_be_set() {
+    for attempts in [1, 2, 4] {
+        let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", &attempts.to_string());
+        let rig = stage.set("AWS_RETRY_MODE", "standard").start().await;
+        rig.workspaces
+            .set(IMAGE, Answer::Error { status: 503, code: "ServiceUnavailable".to_owned(), message: String::new() });
+        rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await;
+        assert_eq!(rig.workspaces.calls().len(), attempts);
+    }
+    for (variable, values) in
+        [("AWS_MAX_ATTEMPTS", &["0", "-1", "many", ""][..]), ("AWS_RETRY_MODE", &["legacy", "Fast", ""])]
+    {
+        for value in values {
+            let message = refusal(Stage::new().await.set(variable, value)).await;
+            assert!(message.starts_with(variable), "{variable}={value}: {message}");
+        }
+    }
+}
+
+/// In adaptive mode, the SDK holds calls back while a service throttles. In standard mode, it does not.
+#[tokio::test]
+async fn the_retry_mode_can_be_set() {
+    for (mode, holds_back) in [("adaptive", true), ("standard", false)] {
+        let stage = Stage::new().await.set("AWS_RETRY_MODE", mode).set("AWS_MAX_ATTEMPTS", "1").set("CONCURRENCY", "1");
+        let rig = stage.start().await;
+        rig.workspaces.set_default(workspaces_error("ThrottlingException", "Rate exceeded"));
+        let records = event((0..20).map(|number| json!({"ImageId": image(number)})));
+        rig.try_invoke(records, Duration::from_secs(4)).await.expect_err("throttled");
+        assert_eq!(rig.workspaces.calls().len() < 20, holds_back, "{mode}: {} calls", rig.workspaces.calls().len());
+    }
+}
+
+/// The SDK refuses to combine these with an endpoint of one's own, and says so.
+#[tokio::test]
+async fn fips_and_dual_stack_endpoints_can_be_selected() {
+    for (variable, name) in [("AWS_USE_FIPS_ENDPOINT", "FIPS"), ("AWS_USE_DUALSTACK_ENDPOINT", "Dualstack")] {
+        let rig = Stage::new().await.set(variable, "true").start().await;
+        let failure = rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await;
+        assert!(failure.message.contains(name), "{}", failure.message);
+        assert_eq!(rig.workspaces.calls().len(), 0);
+    }
 }

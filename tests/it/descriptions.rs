@@ -1,11 +1,14 @@
-//! Section 2: the typed description.
+//! How a description of WorkSpaces appears in a record: its members, times and image source (section "Response" of the contract).
+//!
+//! `cargo test --locked --test it descriptions::`
 
 use aws_sdk_workspaces::operation::describe_custom_workspace_image_import::DescribeCustomWorkspaceImageImportOutput;
 use serde_json::{Value, json};
+use simulator::description;
 
 use crate::support::{IMAGE, Rig};
 
-/// What the function makes of a response body of the service.
+/// Returns the `Description` of a record after the service responded with this body.
 async fn carried(body: Value) -> Value {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, body);
@@ -13,20 +16,20 @@ async fn carried(body: Value) -> Value {
 }
 
 #[tokio::test]
-async fn every_member_that_was_sent_and_no_other() {
+async fn exactly_the_members_that_the_service_sent_are_carried() {
     assert_eq!(carried(json!({})).await, json!({}));
     let sparse = json!({"State": "PENDING", "ErrorDetails": [], "ProgressPercentage": 0, "StateMessage": ""});
     assert_eq!(carried(sparse.clone()).await, sparse);
     let nulls = json!({"State": "PENDING", "ErrorDetails": null, "Created": null, "ImageSource": null});
     assert_eq!(carried(nulls).await, json!({"State": "PENDING"}));
     let newer = json!({"State": "PENDING", "NewerThanTheSdk": {"a": 1}});
-    assert_eq!(carried(newer).await, json!({"State": "PENDING"}), "the SDK does not know it");
+    assert_eq!(carried(newer).await, json!({"State": "PENDING"}), "the SDK drops members that it does not know");
     let partial = json!({"ErrorDetails": [{}, {"ErrorCode": "A"}, {"ErrorMessage": "b"}]});
     assert_eq!(carried(partial.clone()).await, partial);
 }
 
 #[tokio::test]
-async fn times_to_the_millisecond() {
+async fn times_are_rounded_to_milliseconds() {
     for (seconds, text) in [
         (json!(1_767_776_400), "2026-01-07T09:00:00Z"),
         (json!(1_767_780_751.25), "2026-01-07T10:12:31.250Z"),
@@ -39,7 +42,7 @@ async fn times_to_the_millisecond() {
 }
 
 #[tokio::test]
-async fn the_source_has_the_one_key_that_is_set() {
+async fn image_source_has_the_one_key_that_is_set() {
     for source in [
         json!({"Ec2ImageId": "ami-0123456789abcdef0"}),
         json!({"Ec2ImportTaskId": "import-ami-0123456789abcdef0"}),
@@ -51,13 +54,13 @@ async fn the_source_has_the_one_key_that_is_set() {
     assert_eq!(unknown, json!({"ImageSource": {"SDK_UNKNOWN_MEMBER": {"name": "S3ObjectArn"}}}));
 }
 
-/// A member that an SDK upgrade adds fails this test until it is carried.
+/// If a new version of the SDK adds a member, this test fails until records carry it.
 #[tokio::test]
-async fn every_member_of_the_sdks_own_schema_is_carried() {
+async fn every_member_of_the_sdks_schema_is_carried() {
     let (mut body, mut expected) = (json!({}), json!({}));
     for member in DescribeCustomWorkspaceImageImportOutput::SCHEMA.members() {
         let name = member.member_name().expect("a structure's members have names");
-        let (sent, shown) = match name {
+        let (sent, carried) = match name {
             "Created" | "LastUpdatedTime" => (json!(0.5), json!("1970-01-01T00:00:00.500Z")),
             "ProgressPercentage" => (json!(1), json!(1)),
             "ImageSource" => (json!({"Ec2ImageId": "ami-1"}), json!({"Ec2ImageId": "ami-1"})),
@@ -67,8 +70,18 @@ async fn every_member_of_the_sdks_own_schema_is_carried() {
             name => (json!(name), json!(name)),
         };
         body[name] = sent;
-        expected[name] = shown;
+        expected[name] = carried;
     }
     assert!(expected.as_object().is_some_and(|members| members.len() >= 10), "{expected}");
     assert_eq!(carried(body).await, expected);
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_written_is_left_out() {
+    let rig = Rig::new().await;
+    let absurd = 1e18;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING").created(absurd).updated(absurd).progress(7));
+    let record = rig.check(json!({"ImageId": IMAGE, "State": "PENDING"})).await;
+    assert_eq!(record["State"], "VALIDATING", "the import is checked all the same");
+    assert_eq!(record["Description"], json!({"ImageId": IMAGE, "State": "VALIDATING", "ProgressPercentage": 7}));
 }

@@ -1,22 +1,29 @@
-//! Section 5: errors.
+//! Errors of an invocation: when it fails, under which name, and how long it takes (section "Errors" of the contract).
+//!
+//! `cargo test --locked --test it errors::`
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use simulator::{Answer, Fault, SnsAnswer, description};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
-use crate::support::{IMAGE, Rig, Stage, announced, event, image};
+use crate::support::{IMAGE, Rig, Stage, announced, event, image, imports, workspaces_error};
 
 fn error(code: &str) -> Answer {
-    Answer::Error { status: 400, code: code.to_owned(), message: format!("{code}, in words") }
+    workspaces_error(code, &format!("{code}, in words"))
 }
 
+/// An event with one record.
 fn one() -> Value {
     json!({"Imports": [{"ImageId": IMAGE}]})
 }
 
 #[tokio::test]
-async fn not_one_import_could_be_described() {
+async fn no_import_could_be_described() {
     let rig = Rig::new().await;
     for code in
         ["AccessDeniedException", "ThrottlingException", "com.amazonaws.workspaces#OperationNotSupportedException"]
@@ -30,7 +37,7 @@ async fn not_one_import_could_be_described() {
 }
 
 #[tokio::test]
-async fn the_first_error_in_the_events_order_is_named() {
+async fn the_first_error_in_the_order_of_the_event_is_named() {
     let rig = Rig::new().await;
     rig.workspaces.set(&image(0), Answer::After(Duration::from_millis(300), Box::new(error("SlowException"))));
     rig.workspaces.set(&image(1), error("FastException"));
@@ -41,7 +48,7 @@ async fn the_first_error_in_the_events_order_is_named() {
 }
 
 #[tokio::test]
-async fn one_that_worked_out_is_enough() {
+async fn one_successful_describe_is_enough() {
     let rig = Rig::new().await;
     rig.workspaces.set(&image(0), error("AccessDeniedException"));
     rig.workspaces.set(&image(1), Answer::NotFound);
@@ -50,21 +57,34 @@ async fn one_that_worked_out_is_enough() {
 }
 
 #[tokio::test]
-async fn a_settled_record_does_not_hide_that_nothing_could_be_described() {
+async fn a_settled_record_makes_an_invocation_useful() {
     let rig = Rig::new().await;
-    rig.workspaces.set(IMAGE, error("AccessDeniedException"));
-    let records = event([json!({"ImageId": image(1), "State": "COMPLETED"}), json!({"ImageId": IMAGE})]);
-    assert_eq!(rig.fail(records).await.error_type, "WorkSpaces.AccessDeniedException");
+    rig.workspaces.set_default(error("AccessDeniedException"));
+    for settled in ["COMPLETED", "ERROR", "NOT_FOUND"] {
+        let records = event([json!({"ImageId": image(1), "State": settled}), json!({"ImageId": IMAGE})]);
+        let response = rig.invoke(records).await;
+        assert_eq!(response["Imports"][1]["CheckError"]["Error"], "WorkSpaces.AccessDeniedException", "{settled}");
+    }
+    let pending = event([json!({"ImageId": image(1), "State": "PENDING"}), json!({"ImageId": IMAGE})]);
+    assert_eq!(rig.fail(pending).await.error_type, "WorkSpaces.AccessDeniedException");
+}
+
+fn sns_error(status: u16, code: &str) -> SnsAnswer {
+    SnsAnswer::Error { status, code: code.to_owned(), message: "in words".to_owned() }
 }
 
 #[tokio::test]
-async fn not_one_announcement_could_be_made() {
+async fn a_permanent_error_of_the_topic_fails_the_invocation() {
     let rig = Rig::new().await;
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
-    for (status, code) in
-        [(403, "AuthorizationError"), (404, "NotFound"), (400, "InvalidParameter"), (400, "KMSThrottling")]
-    {
-        rig.sns.set(SnsAnswer::Error { status, code: code.to_owned(), message: "in words".to_owned() });
+    for (status, code) in [
+        (403, "AuthorizationError"),
+        (404, "NotFound"),
+        (400, "InvalidParameter"),
+        (400, "KMSAccessDenied"),
+        (400, "KMSDisabled"),
+    ] {
+        rig.sns.set(sns_error(status, code));
         let failure = rig.fail(one()).await;
         assert_eq!(failure.error_type, format!("Sns.{code}"));
         assert_eq!(failure.message, "in words");
@@ -73,8 +93,63 @@ async fn not_one_announcement_could_be_made() {
     assert_eq!(rig.fail(one()).await.error_type, "Sns.KMSDisabled");
 }
 
+/// Without a ledger, only the response carries what was seen.
 #[tokio::test]
-async fn a_transient_error_is_tried_again() {
+async fn a_transient_error_of_the_topic_does_not_discard_what_was_seen() {
+    let rig = Rig::new().await;
+    rig.ready().await;
+    rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+    for (answer, name) in [
+        (sns_error(400, "Throttled"), "Sns.Throttled"),
+        (sns_error(400, "Throttling"), "Sns.Throttling"),
+        (sns_error(400, "KMSThrottling"), "Sns.KMSThrottling"),
+        (sns_error(429, "TooManyRequests"), "Sns.TooManyRequests"),
+        (sns_error(500, "InternalError"), "Sns.InternalError"),
+        (sns_error(503, "ServiceUnavailable"), "Sns.ServiceUnavailable"),
+        (SnsAnswer::FailEntries(vec![(0, "InternalError".to_owned(), "in words".to_owned())]), "Sns.InternalError"),
+        (SnsAnswer::Fault(Fault::NoAnswer), "Sns.Timeout"),
+        (SnsAnswer::Fault(Fault::Reset), "Sns.Unreachable"),
+        (SnsAnswer::Fault(Fault::Garbage), "Sns.BadResponse"),
+    ] {
+        rig.sns.set(answer);
+        let response = rig.try_invoke(one(), Duration::from_secs(3)).await.expect(name);
+        let record = &response["Imports"][0];
+        assert_eq!(record["CheckError"]["Error"], name);
+        assert_eq!(record["Owed"]["To"], "VALIDATING", "{name}");
+        assert_eq!(response["Transitions"], json!([]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_error_of_the_topic_decides() {
+    let rig = Rig::new().await;
+    rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+    let fail = |first: &str, second: &str| {
+        let entry = |index, code: &str| (index, code.to_owned(), "in words".to_owned());
+        SnsAnswer::FailEntries(vec![entry(0, first), entry(1, second)])
+    };
+    let two = event([json!({"ImageId": image(0)}), json!({"ImageId": image(1)})]);
+    rig.sns.set(fail("KMSDisabled", "InternalError"));
+    assert_eq!(rig.fail(&two).await.error_type, "Sns.KMSDisabled");
+    rig.sns.set(fail("InternalError", "KMSDisabled"));
+    let response = rig.invoke(&two).await;
+    for (record, name) in imports(&response).iter().zip(["Sns.InternalError", "Sns.KMSDisabled"]) {
+        assert_eq!(json!([record["CheckError"]["Error"], record["Owed"]["To"]]), json!([name, "VALIDATING"]));
+    }
+}
+
+#[tokio::test]
+async fn a_call_has_at_most_ten_attempts() {
+    let rig = Rig::new().await;
+    rig.workspaces
+        .set(IMAGE, Answer::Error { status: 503, code: "ServiceUnavailable".to_owned(), message: String::new() });
+    let failure = rig.try_invoke(one(), Duration::from_secs(90)).await.expect_err("it stays unavailable");
+    assert_eq!(failure.error_type, "WorkSpaces.ServiceUnavailable");
+    assert_eq!(rig.workspaces.calls().len(), 10);
+}
+
+#[tokio::test]
+async fn a_transient_error_is_retried() {
     let rig = Rig::new().await;
     let unavailable = Answer::Error { status: 503, code: "ServiceUnavailable".to_owned(), message: String::new() };
     for transient in [error("ThrottlingException"), unavailable, Fault::Reset.into()] {
@@ -85,7 +160,7 @@ async fn a_transient_error_is_tried_again() {
 }
 
 #[tokio::test]
-async fn calls_without_an_answer() {
+async fn calls_without_a_usable_response() {
     let rig = Rig::new().await;
     rig.ready().await;
     for (fault, name) in [
@@ -96,14 +171,14 @@ async fn calls_without_an_answer() {
         (Fault::Truncated, "WorkSpaces.BadResponse"),
     ] {
         rig.workspaces.set(IMAGE, fault.clone());
-        let failure = rig.try_invoke(one(), Duration::from_secs(5)).await.expect_err("nothing could be done");
+        let failure = rig.try_invoke(one(), Duration::from_secs(5)).await.expect_err("no import could be described");
         assert_eq!(failure.error_type, name, "{fault:?}: {}", failure.message);
     }
 }
 
-/// Though the SDK would go on trying for longer than there is time.
+/// The SDK's retries of a throttled call take longer than the time that is left.
 #[tokio::test]
-async fn a_throttled_call_is_not_one_without_an_answer() {
+async fn a_throttled_call_is_not_reported_as_a_timeout() {
     let rig = Rig::new().await;
     rig.ready().await;
     for number in 0..5 {
@@ -111,7 +186,8 @@ async fn a_throttled_call_is_not_one_without_an_answer() {
     }
     for (count, seconds) in [(1, 3), (5, 5), (5, 8)] {
         let records = event((0..count).map(|number| json!({"ImageId": image(number)})));
-        let failure = rig.try_invoke(records, Duration::from_secs(seconds)).await.expect_err("nothing could be done");
+        let failure =
+            rig.try_invoke(records, Duration::from_secs(seconds)).await.expect_err("no import could be described");
         assert_eq!(failure.error_type, "WorkSpaces.ThrottlingException");
         assert_eq!(failure.message, "ThrottlingException, in words");
     }
@@ -119,56 +195,134 @@ async fn a_throttled_call_is_not_one_without_an_answer() {
     rig.ready().await;
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
     rig.sns.set(SnsAnswer::Error { status: 400, code: "KMSThrottling".to_owned(), message: "in words".to_owned() });
-    let failure = rig.try_invoke(one(), Duration::from_secs(3)).await.expect_err("nothing could be announced");
-    assert_eq!(failure.error_type, "Sns.KMSThrottling");
+    let response = rig.try_invoke(one(), Duration::from_secs(3)).await.expect("a response");
+    assert_eq!(response["Imports"][0]["CheckError"]["Error"], "Sns.KMSThrottling");
+}
+
+/// While WorkSpaces throttles, the SDK holds calls back. A call that it has not sent by the deadline did not fail.
+#[tokio::test]
+async fn a_call_that_was_held_back_is_unchecked() {
+    let rig = Stage::new().await.set("CONCURRENCY", "64").start().await;
+    rig.ready().await;
+    rig.workspaces.set_default(description(IMAGE, "PENDING"));
+    rig.workspaces.set_rate_limit(Some(2));
+    let records = event((0..200).map(|number| json!({"ImageId": image(number), "State": "PENDING"})));
+    let response = rig.try_invoke(records, Duration::from_secs(5)).await.expect("some imports were described");
+    let unchecked = response["Unchecked"].as_u64().expect("a number");
+    assert!(unchecked > 0, "nothing was held back");
+    let errors: Vec<&Value> = imports(&response).iter().map(|record| &record["CheckError"]["Error"]).collect();
+    assert!(errors.iter().all(|error| error.is_null() || *error == "WorkSpaces.ThrottlingException"), "{errors:?}");
+    assert!(errors.iter().any(|error| !error.is_null()), "nothing was throttled");
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_error_of_the_service() {
+async fn an_unintelligible_response_is_a_bad_response() {
     let rig = Rig::new().await;
     let reply = simulator::Reply::Http { status: 502, headers: Vec::new(), body: "<html>Bad gateway</html>".into() };
     rig.workspaces.set(IMAGE, Answer::Raw(reply));
-    assert_eq!(rig.fail(one()).await.error_type, "WorkSpaces.BadResponse");
-    for state in [json!(5), json!({}), json!("A\u{0}B"), json!("X".repeat(200))] {
+    let failure = rig.fail(one()).await;
+    assert_eq!(failure.error_type, "WorkSpaces.BadResponse", "{failure:?}");
+    let failure =
+        rig.try_invoke(one(), Duration::from_secs(2)).await.expect_err("the deadline comes before the last retry");
+    assert_eq!(failure.error_type, "WorkSpaces.BadResponse", "{failure:?}");
+    for state in [json!(5), json!({}), json!(""), json!("A\u{0}B"), json!(" A"), json!("\u{fc}"), json!("X".repeat(65))]
+    {
         rig.workspaces.set(IMAGE, json!({"ImageId": IMAGE, "State": state}));
         assert_eq!(rig.fail(one()).await.error_type, "WorkSpaces.BadResponse", "{state}");
     }
 }
 
 #[tokio::test]
-async fn nobody_is_there() {
+async fn a_refused_connection_is_unreachable() {
     let rig = Stage::new().await.set("AWS_ENDPOINT_URL_WORKSPACES", "http://127.0.0.1:9").start().await;
     let failure = rig.fail(one()).await;
     assert_eq!(failure.error_type, "WorkSpaces.Unreachable");
     assert!(failure.message.contains("Connection refused"), "{}", failure.message);
     let rig = Stage::new().await.set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9").start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
-    assert_eq!(rig.fail(one()).await.error_type, "Sns.Unreachable");
+    assert_eq!(rig.invoke(one()).await["Imports"][0]["CheckError"]["Error"], "Sns.Unreachable");
+}
+
+/// Something else listens at the endpoint, and answers without HTTP.
+#[tokio::test]
+async fn an_answer_that_is_not_http_is_a_bad_response() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"500 unrecognized command\r\n").await;
+            open.push(stream);
+        }
+    });
+    let rig = Stage::new().await.set("CONNECT_IN_INIT", "false").set("AWS_ENDPOINT_URL_WORKSPACES", &url).start().await;
+    assert_eq!(rig.fail(one()).await.error_type, "WorkSpaces.BadResponse");
 }
 
 #[tokio::test]
-async fn a_topic_that_does_not_answer() {
+async fn a_two_second_outage_is_survived() {
     let rig = Rig::new().await;
     rig.ready().await;
-    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
-    rig.sns.set(SnsAnswer::Fault(Fault::NoAnswer));
-    let failure = rig.try_invoke(one(), Duration::from_secs(3)).await.expect_err("nothing could be announced");
-    assert_eq!(failure.error_type, "Sns.Timeout");
+    let outage = rig.workspaces.clone();
+    for fault in [
+        Fault::Reset.into(),
+        Answer::Error { status: 503, code: "ServiceUnavailable".to_owned(), message: String::new() },
+    ] {
+        rig.workspaces.set(IMAGE, fault);
+        let outage = outage.clone();
+        let end = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            outage.set(IMAGE, description(IMAGE, "PENDING"));
+        });
+        let event = json!({"Imports": [{"ImageId": IMAGE, "State": "PENDING"}]});
+        let response = rig.try_invoke(event, Duration::from_secs(15)).await.expect("the outage is over");
+        end.await.expect("done");
+        assert_eq!(response["Imports"][0]["CheckError"], Value::Null);
+    }
 }
 
 #[tokio::test]
-async fn the_time_ran_out_before_anything_was_checked() {
+async fn time_runs_out_before_anything_is_checked() {
     let rig = Rig::new().await;
     rig.ready().await;
     let started = Instant::now();
-    let failure = rig.try_invoke(one(), Duration::from_millis(450)).await.expect_err("no time");
+    let failure = rig.try_invoke(one(), Duration::from_millis(450)).await.expect_err("there is no time");
     assert_eq!(failure.error_type, "Deadline");
-    assert!(started.elapsed() < Duration::from_millis(450), "it does not wait for it");
+    assert!(failure.message.contains("timeout"), "{}", failure.message);
+    assert!(started.elapsed() < Duration::from_millis(450), "it does not wait for the deadline");
     assert_eq!(announced(&rig.sns), [""; 0]);
 }
 
 #[tokio::test]
-async fn the_answer_leaves_a_margin() {
+async fn the_deadline_error_says_what_took_the_time() {
+    // The endpoint for credentials does not respond.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/credentials", silent.local_addr().expect("an address"));
+    let stage = Stage::new().await.unset("AWS_ACCESS_KEY_ID").unset("AWS_SECRET_ACCESS_KEY").unset("AWS_SESSION_TOKEN");
+    let rig = stage.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url).start().await;
+    rig.ready().await;
+    let failure = rig.try_invoke(one(), Duration::from_secs(2)).await.expect_err("no credentials");
+    assert_eq!(failure.error_type, "Deadline");
+    assert!(failure.message.contains("credentials"), "{}", failure.message);
+
+    // WorkSpaces throttles, so the SDK holds the calls of the next invocation back.
+    let rig = Stage::new().await.set("CONCURRENCY", "64").start().await;
+    rig.ready().await;
+    rig.workspaces.set_default(error("ThrottlingException"));
+    let all = event((0..64).map(|number| json!({"ImageId": image(number)})));
+    rig.try_invoke(all, Duration::from_secs(4)).await.expect_err("throttled");
+    let mut failures = Vec::new();
+    for _ in 0..10 {
+        let failure = rig.try_invoke(one(), Duration::from_millis(700)).await.expect_err("throttled or held back");
+        failures.push((failure.error_type, failure.message));
+    }
+    let held_back = |(name, message): &(String, String)| name == "Deadline" && message.contains("throttl");
+    assert!(failures.iter().any(held_back), "{failures:?}");
+}
+
+#[tokio::test]
+async fn the_response_leaves_a_margin_before_the_deadline() {
     let rig = Rig::new().await;
     rig.ready().await;
     rig.workspaces.set(IMAGE, Fault::NoAnswer);

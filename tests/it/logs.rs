@@ -1,7 +1,7 @@
 //! What the function logs, and what it never logs.
 
 use serde_json::{Value, json};
-use simulator::{Answer, description};
+use simulator::{Answer, SnsAnswer, description};
 
 use crate::support::{IMAGE, Rig, SESSION_TOKEN, Stage, event, image};
 
@@ -18,21 +18,21 @@ async fn busy(rig: &Rig) {
 }
 
 #[tokio::test]
-async fn a_line_a_transition_and_a_line_a_failed_check() {
+async fn each_transition_and_each_failure_is_one_line() {
     let rig = Rig::new().await;
     busy(&rig).await;
-    let done = rig.logged("invocation done").await;
-    assert_eq!(done.len(), 1);
+    let finished = rig.logged("invocation finished").await;
+    assert_eq!(finished.len(), 1);
     let counts: Vec<&Value> =
         ["Imports", "Pending", "Completed", "Failed", "Unchecked", "Transitions", "CheckErrors", "Described"]
             .iter()
-            .map(|name| &done[0][name])
+            .map(|name| &finished[0][name])
             .collect();
     assert_eq!(json!(counts), json!([2, 2, 0, 0, 0, 1, 1, 2]));
-    assert_eq!(done[0]["Status"], "PENDING");
-    assert!(done[0]["DurationMs"].is_u64());
-    assert!(done[0]["timestamp"].is_string() && done[0]["level"] == "INFO", "{}", done[0]);
-    assert!(done[0]["span"]["requestId"].is_string(), "{}", done[0]);
+    assert_eq!(finished[0]["Status"], "PENDING");
+    assert!(finished[0]["DurationMs"].is_u64());
+    assert!(finished[0]["timestamp"].is_string() && finished[0]["level"] == "INFO", "{}", finished[0]);
+    assert!(finished[0]["span"]["requestId"].is_string(), "{}", finished[0]);
 
     let transitions = rig.logged("transition announced").await;
     assert_eq!(transitions.len(), 1);
@@ -44,7 +44,7 @@ async fn a_line_a_transition_and_a_line_a_failed_check() {
         json!([IMAGE, format!("{IMAGE}#1:VALIDATING"), "STATE_CHANGED", 1, "PENDING", "VALIDATING", "PENDING"]);
     assert_eq!(json!(fields), expected);
 
-    let failed = rig.logged("check failed").await;
+    let failed = rig.logged("describe failed").await;
     assert_eq!(failed.len(), 1);
     assert_eq!(
         json!([failed[0]["ImageId"], failed[0]["Error"], failed[0]["Cause"]]),
@@ -52,14 +52,14 @@ async fn a_line_a_transition_and_a_line_a_failed_check() {
     );
 }
 
-/// The rig looks for secrets, here as in every other test.
+/// The rig looks for credentials, in this test as in every other.
 #[tokio::test]
-async fn no_payloads_and_no_secrets() {
+async fn no_payloads_and_no_credentials() {
     for level in ["INFO", "DEBUG", "TRACE"] {
         let rig = Stage::new().await.set("AWS_LAMBDA_LOG_LEVEL", level).start().await;
         busy(&rig).await;
         rig.fail(json!({"Imports": [{"ImageId": "payload-of-the-event"}]})).await;
-        rig.logged("invocation done").await;
+        rig.logged("invocation finished").await;
         let log = json!(rig.log()).to_string();
         for payload in ["payload-of-the-event", "payload-of-the-service"] {
             assert!(!log.contains(payload), "{level}: {payload} in {log}");
@@ -67,10 +67,10 @@ async fn no_payloads_and_no_secrets() {
     }
 }
 
-/// The words of a service are logged as they come: these give the rig something to find.
+/// The message of a service is logged unchanged. This one contains a credential, which the rig has to find.
 #[tokio::test]
 #[should_panic(expected = "the function wrote its credentials")]
-async fn a_secret_in_the_log_fails_the_test_that_it_is_of() {
+async fn a_credential_in_the_log_fails_the_test() {
     let rig = Rig::new().await;
     let (code, message) = ("AccessDeniedException".to_owned(), format!("Not {SESSION_TOKEN}"));
     rig.workspaces.set(IMAGE, Answer::Error { status: 400, code, message });
@@ -79,17 +79,17 @@ async fn a_secret_in_the_log_fails_the_test_that_it_is_of() {
 }
 
 #[tokio::test]
-async fn a_failed_invocation_is_one_line_by_its_name() {
+async fn a_failed_invocation_is_one_line_that_starts_with_its_error_type() {
     let rig = Rig::new().await;
     rig.fail(json!({})).await;
     rig.invoke(json!({"Imports": []})).await;
-    rig.logged("invocation done").await;
+    rig.logged("invocation finished").await;
     let errors: Vec<Value> = rig.log().into_iter().filter(|line| line["level"] == "ERROR").collect();
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0]["message"].as_str().is_some_and(|line| line.starts_with("InvalidEvent: ")), "{errors:?}");
 }
 
-/// The metrics of each document of embedded metric format so far: by name, and for one image where it is of one.
+/// The documents in embedded metric format that have been logged so far.
 fn metrics(rig: &Rig) -> Vec<Value> {
     rig.log().into_iter().filter(|line| line["_aws"].is_object()).collect()
 }
@@ -97,13 +97,16 @@ fn metrics(rig: &Rig) -> Vec<Value> {
 #[tokio::test]
 async fn metrics_of_every_invocation() {
     let rig = Rig::new().await;
+    rig.workspaces.set(&image(3), json!({"ImageId": image(3)}));
+    rig.workspaces.set(&image(4), description(&image(4), "ERROR"));
     busy(&rig).await;
-    rig.logged("invocation done").await;
+    rig.logged("invocation finished").await;
     let documents = metrics(&rig);
     assert_eq!(documents.len(), 1, "{documents:?}");
-    let about = &documents[0]["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(about["Namespace"], "WorkSpacesImageImport");
-    assert_eq!(about["Dimensions"], json!([[]]));
+    let metadata = &documents[0]["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(metadata["Namespace"], "WorkSpacesImageImport");
+    assert_eq!(metadata["Dimensions"], json!([["FunctionName"]]));
+    assert_eq!(documents[0]["FunctionName"], "image-imports");
     for (name, count) in [
         ("Pending", 2),
         ("Completed", 0),
@@ -116,15 +119,35 @@ async fn metrics_of_every_invocation() {
     ] {
         assert_eq!(documents[0][name], count, "{name}");
         assert!(
-            about["Metrics"].as_array().is_some_and(|all| all.iter().any(|metric| metric["Name"] == name)),
+            metadata["Metrics"].as_array().is_some_and(|all| all.iter().any(|metric| metric["Name"] == name)),
             "{name}"
         );
     }
-    busy(&rig).await;
-    while metrics(&rig).len() < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    rig.invoke(event([
+        json!({"ImageId": IMAGE, "State": "COMPLETED"}),
+        json!({"ImageId": image(2), "State": "COMPLETED"}),
+        json!({"ImageId": image(3), "State": "VALIDATING", "Stalled": true}),
+        json!({"ImageId": image(4), "State": "ERROR"}),
+    ]))
+    .await;
+    // The metrics come before this line.
+    rig.logged_times(2, "invocation finished").await;
+    let documents = metrics(&rig);
+    for (name, count) in [("Completed", 2), ("Failed", 1), ("Stalled", 1), ("Pending", 1), ("ColdStart", 0)] {
+        assert_eq!(documents[1][name], count, "{name}");
     }
-    assert_eq!(metrics(&rig)[1]["ColdStart"], 0);
+}
+
+#[tokio::test]
+async fn a_transient_error_of_the_topic_counts_as_a_check_error() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    rig.sns.set(SnsAnswer::Error { status: 500, code: "InternalError".to_owned(), message: "Oh".to_owned() });
+    rig.try_invoke(event([json!({"ImageId": IMAGE})]), std::time::Duration::from_secs(3)).await.expect("a response");
+    assert_eq!(rig.logged("invocation finished").await[0]["CheckErrors"], 1);
+    assert_eq!(metrics(&rig)[0]["CheckErrors"], 1);
+    let failed = rig.logged("publish failed").await;
+    assert_eq!(json!([failed[0]["ImageId"], failed[0]["Error"]]), json!([IMAGE, "Sns.InternalError"]));
 }
 
 #[tokio::test]
@@ -135,15 +158,13 @@ async fn progress_of_a_settled_import_is_not_emitted_again() {
         rig.workspaces.set(IMAGE, description(IMAGE, state).progress(progress));
         record = rig.check(record).await;
     }
-    while rig.logged("invocation done").await.len() < 5 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    rig.logged_times(5, "invocation finished").await;
     let progress: Vec<Value> = metrics(&rig).into_iter().filter(|document| document["Progress"].is_number()).collect();
     let values: Vec<&Value> = progress.iter().map(|document| &document["Progress"]).collect();
     assert_eq!(json!(values), json!([40, 60, 61]));
-    let about = &progress[0]["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(about["Dimensions"], json!([["ImageId"]]));
-    assert_eq!(about["Metrics"], json!([{"Name": "Progress", "Unit": "Percent"}]));
-    assert_eq!(progress[0]["ImageId"], IMAGE);
+    let metadata = &progress[0]["_aws"]["CloudWatchMetrics"][0];
+    assert_eq!(metadata["Dimensions"], json!([["FunctionName", "ImageId"]]));
+    assert_eq!(metadata["Metrics"], json!([{"Name": "Progress", "Unit": "Percent"}]));
+    assert_eq!(json!([progress[0]["FunctionName"], progress[0]["ImageId"]]), json!(["image-imports", IMAGE]));
     assert!(progress[0]["_aws"]["Timestamp"].as_i64() > Some(1_700_000_000_000), "milliseconds since 1970");
 }

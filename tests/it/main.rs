@@ -1,5 +1,20 @@
-//! The function under test is the bootstrap binary, under a Runtime API of the tests' own: a module per section of
-//! the contract, and what serves them all in `support`.
+//! Integration tests of the built function.
+//!
+//! Most tests start the bootstrap binary with a simulated Lambda Runtime API and simulated or emulated AWS services,
+//! send it events, and look at its responses, its calls and its log. `support` has the helpers that the modules share.
+//!
+//! | modules | what they test |
+//! |---|---|
+//! | `events`, `bad_input` | what arrives, and what the function says about malformed input |
+//! | `responses`, `descriptions`, `schemas` | what the function returns |
+//! | `transitions`, `announcements`, `subscribers` | what it announces, and what subscribers receive |
+//! | `ledger` | the DynamoDB table |
+//! | `discovery` | imports that no event names |
+//! | `errors`, `configuration`, `logs`, `connections`, `release` | errors, environment variables, output, init, the binary |
+//! | `properties`, `fuzzed`, `simulation`, `faults`, `frozen`, `crashes`, `load` | random input, failing services, lost connections, kills, load |
+//!
+//! `cargo test --locked --test it` runs all of them; `cargo test --locked --test it events::` runs one module. The
+//! emulators need `.venv`, which `make setup` creates. Set `BOOTSTRAP` to the path of another binary to test that one.
 
 mod support;
 
@@ -9,9 +24,11 @@ mod configuration;
 mod connections;
 mod crashes;
 mod descriptions;
+mod discovery;
 mod errors;
 mod events;
 mod faults;
+mod frozen;
 mod fuzzed;
 mod ledger;
 mod load;

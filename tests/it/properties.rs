@@ -1,4 +1,8 @@
-//! What holds for whatever may come.
+//! Properties that hold for any input, checked with random input: histories of imports, records, and JSON in general.
+//!
+//! `cargo test --locked --test it properties::`; a failing property prints the smallest input that breaks it.
+
+use std::collections::BTreeSet;
 
 use proptest::{
     collection::vec,
@@ -13,7 +17,7 @@ use workspaces_image_import::{error::Error, event::parse};
 
 use crate::support::{Rig, announced, image};
 
-/// What a check finds: a state, or no image.
+/// What WorkSpaces knows about an image: its state, or `None` if it does not find the image.
 type Found = Option<&'static str>;
 
 fn found() -> impl Strategy<Value = Found> {
@@ -25,8 +29,8 @@ fn answer(id: &str, found: Found) -> Answer {
     found.map_or(Answer::NotFound, |state| description(id, state).into())
 }
 
-/// The changes in a sequence of findings, as ids: written down anew from the contract, for comparing.
-fn changes(id: &str, findings: &[Found]) -> Vec<String> {
+/// Returns the transition IDs that the contract expects for these findings. Does not share code with the function.
+fn expected_ids(id: &str, findings: &[Found]) -> Vec<String> {
     let (mut last, mut missing, mut ids) = (None, false, Vec::new());
     for found in findings {
         let state = match found {
@@ -46,8 +50,8 @@ fn changes(id: &str, findings: &[Found]) -> Vec<String> {
     ids
 }
 
-/// Runs a property of a whole function on a runtime of its own, over one binary.
-#[expect(clippy::needless_pass_by_value, reason = "a closure that is written where it is passed")]
+/// Checks a property of the function with random values. All of them use one process.
+#[expect(clippy::needless_pass_by_value, reason = "callers pass closures and strategies inline")]
 fn with_rig<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, property: impl AsyncFn(&Rig, T)) {
     let runtime = Runtime::new().expect("a runtime");
     let rig = runtime.block_on(Rig::new());
@@ -64,8 +68,8 @@ fn with_rig<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, property: im
 }
 
 #[test]
-fn each_sequence_of_descriptions_yields_its_sequence_of_changes_whatever_the_batching() {
-    // For each import what is found; for each round which of the imports are in its event.
+fn batching_does_not_change_what_each_import_announces() {
+    // Each history has what the checks of one import find. Each round says which imports its event has.
     let histories = vec(vec(found(), 1..10), 1..4);
     let rounds = vec(vec(any::<bool>(), 3), 12..24);
     with_rig((histories, rounds), async |rig, (histories, rounds)| {
@@ -85,15 +89,15 @@ fn each_sequence_of_descriptions_yields_its_sequence_of_changes_whatever_the_bat
         }
         let all = announced(&rig.sns);
         for (number, history) in histories.iter().enumerate() {
-            // The last finding stays.
+            // After the end of a history, checks find its last element.
             let findings: Vec<Found> = (0..checks[number]).map(|check| history[check.min(history.len() - 1)]).collect();
             let of_image: Vec<&String> = all.iter().filter(|id| id.starts_with(&image(number))).collect();
-            assert_eq!(of_image, changes(&image(number), &findings).iter().collect::<Vec<_>>(), "{findings:?}");
+            assert_eq!(of_image, expected_ids(&image(number), &findings).iter().collect::<Vec<_>>(), "{findings:?}");
         }
     });
 }
 
-/// Records of every form that the contract allows.
+/// Valid records with all kinds of fields.
 fn record() -> impl Strategy<Value = Value> {
     let state = select(vec![
         Value::Null,
@@ -121,13 +125,13 @@ fn record() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn a_response_fed_back_comes_to_rest() {
+fn responses_fed_back_reach_a_steady_state() {
     with_rig((vec(record(), 0..5), vec(found(), 3)), async |rig, (records, findings)| {
         for (number, found) in findings.into_iter().enumerate() {
             rig.workspaces.set(&image(number), answer(&image(number), found));
         }
         let mut response = rig.invoke(json!({"Imports": records})).await;
-        // What was owed, then what is described, then that it is missing for the second time: three rounds at most.
+        // At most three more checks announce something: what is owed, the described state, and NOT_FOUND.
         for _ in 0..3 {
             response = rig.invoke(&response).await;
         }
@@ -139,7 +143,7 @@ fn a_response_fed_back_comes_to_rest() {
 }
 
 #[test]
-fn with_nothing_owed_the_very_next_check_announces_nothing() {
+fn if_nothing_is_owed_the_second_check_announces_nothing() {
     with_rig((vec(record(), 0..5), vec(found(), 3)), async |rig, (mut records, findings)| {
         for record in &mut records {
             record["Owed"].take();
@@ -152,12 +156,12 @@ fn with_nothing_owed_the_very_next_check_announces_nothing() {
     });
 }
 
-fn json_of(text: &str) -> Box<RawValue> {
+fn raw_json(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).expect("JSON")
 }
 
-/// Any JSON, made of the names and values that an event has, among others.
-fn anything() -> impl Strategy<Value = Value> {
+/// Any JSON, with some of the names and values that events have.
+fn any_json() -> impl Strategy<Value = Value> {
     let name = select(vec![
         "Imports",
         "detail",
@@ -199,20 +203,44 @@ proptest! {
     #![proptest_config(Config { cases: 4000, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn no_event_however_malformed_panics(event in anything()) {
-        match parse(&json_of(&event.to_string()), 480) {
-            Ok(_) => {}
+    fn parsing_any_json_as_an_event_never_panics(event in any_json()) {
+        match parse(&raw_json(&event.to_string()), 480) {
+            Ok(read) => {
+                if event["Imports"].is_null() && event["detail"]["Imports"].is_null() {
+                    prop_assert!(read.discover && read.records.is_empty(), "{event}");
+                    return Ok(());
+                }
+                let imports = if event["Imports"].is_null() { &event["detail"]["Imports"] } else { &event["Imports"] };
+                let images = imports.as_array().expect("a list").iter().map(|record| record["ImageId"].as_str());
+                prop_assert!(images.clone().all(|image| image.is_some()), "{event}");
+                let read: BTreeSet<Option<&str>> = read.records.iter().map(|record| Some(record.image_id.as_str())).collect();
+                prop_assert_eq!(read, images.collect::<BTreeSet<_>>());
+            }
             Err(Error::InvalidEvent(message)) => prop_assert!(!message.is_empty()),
             Err(other) => prop_assert!(false, "{other:?}"),
         }
     }
 
     #[test]
-    fn no_record_however_malformed_panics(record in anything(), wrapped in any::<bool>()) {
+    fn parsing_any_json_as_a_record_never_panics(record in any_json(), wrapped in any::<bool>()) {
         let imports = json!({"Imports": [record]});
         let event = if wrapped { json!({"detail-type": "x", "source": "y", "detail": imports}) } else { imports };
-        if let Err(error) = parse(&json_of(&event.to_string()), 480) {
+        if let Err(error) = parse(&raw_json(&event.to_string()), 480) {
             prop_assert!(error.to_string().contains("Imports[0]"), "{error}");
         }
+    }
+
+    /// Otherwise, a parser that refuses everything would pass the tests above.
+    #[test]
+    fn every_valid_record_is_read(record in record()) {
+        let read = parse(&raw_json(&json!({"Imports": [record]}).to_string()), 480).expect("a valid event").records;
+        let checkpoint = &read[0].checkpoint;
+        prop_assert_eq!(&json!(read[0].image_id), &record["ImageId"]);
+        prop_assert_eq!(&json!(checkpoint.state), &record["State"]);
+        prop_assert_eq!(&json!(checkpoint.owed), &record["Owed"]);
+        prop_assert_eq!(
+            json!([checkpoint.sequence, checkpoint.stalled, checkpoint.missing]),
+            json!([record["Sequence"], record["Stalled"], record["Missing"]])
+        );
     }
 }

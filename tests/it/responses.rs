@@ -1,18 +1,16 @@
-//! Section 2: the response.
+//! The response: its records, outcomes, counts, order and size (section "Response" of the contract).
+//!
+//! `cargo test --locked --test it responses::`
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::{Answer, Fault, SnsAnswer, description};
 
-use crate::support::{IMAGE, Rig, Stage, announced, event, image};
-
-fn throttled() -> Answer {
-    Answer::Error { status: 400, code: "ThrottlingException".to_owned(), message: "Rate exceeded".to_owned() }
-}
+use crate::support::{IMAGE, Rig, Stage, announced, event, image, imports, workspaces_error};
 
 #[tokio::test]
-async fn the_response_whole() {
+async fn the_complete_response() {
     let rig = Rig::new().await;
     rig.workspaces.set(
         IMAGE,
@@ -50,7 +48,7 @@ async fn the_response_whole() {
 }
 
 #[tokio::test]
-async fn records_keep_the_events_order() {
+async fn records_keep_the_order_of_the_event() {
     let rig = Stage::new().await.set("CONCURRENCY", "3").start().await;
     rig.workspaces.set_default(description(IMAGE, "PENDING"));
     for number in 0..20 {
@@ -62,14 +60,10 @@ async fn records_keep_the_events_order() {
     }
     let ids: Vec<String> = (0..20).rev().map(image).collect();
     let response = rig.invoke(event(ids.iter().map(|id| json!({"ImageId": id})))).await;
-    let returned: Vec<&str> = response["Imports"]
-        .as_array()
-        .expect("imports")
-        .iter()
-        .map(|i| i["ImageId"].as_str().expect("an id"))
-        .collect();
+    let returned: Vec<&str> =
+        imports(&response).iter().map(|record| record["ImageId"].as_str().expect("an ID")).collect();
     assert_eq!(returned, ids);
-    assert_eq!(rig.workspaces.peak_concurrency(), 3, "as many at once as configured");
+    assert_eq!(rig.workspaces.peak_concurrency(), 3, "CONCURRENCY limits the concurrent calls");
 }
 
 #[tokio::test]
@@ -90,7 +84,7 @@ async fn outcomes_and_status() {
         assert_eq!(json!([response["Pending"], response["Completed"], response["Failed"]]), json!(counts));
     }
     let unknown = rig.check(json!({"ImageId": image(3)})).await;
-    assert_eq!(unknown["State"], "NEWER_THAN_US", "carried as it came");
+    assert_eq!(unknown["State"], "NEWER_THAN_US", "an unknown state stays as it is");
     assert_eq!(unknown["Outcome"], "PENDING");
 }
 
@@ -102,7 +96,7 @@ async fn a_completed_record_is_not_described_again() {
         "Description": {"State": "COMPLETED", "Mine": [1.50, {"a": null}]},
     });
     let response = rig.invoke(event([record.clone()])).await;
-    assert_eq!(response["Imports"][0], record, "it comes back as it went in");
+    assert_eq!(response["Imports"][0], record, "it comes back unchanged");
     assert_eq!(response["Completed"], 1);
     assert_eq!(rig.workspaces.calls().len(), 0);
 }
@@ -121,9 +115,9 @@ async fn error_and_not_found_are_described_again() {
 }
 
 #[tokio::test]
-async fn a_failed_check_keeps_everything_else() {
+async fn a_failed_check_keeps_the_rest_of_the_record() {
     let rig = Rig::new().await;
-    rig.workspaces.set(IMAGE, throttled());
+    rig.workspaces.set(IMAGE, workspaces_error("ThrottlingException", "Rate exceeded"));
     rig.workspaces.set(&image(1), description(&image(1), "PENDING"));
     let failing = json!({
         "ImageId": IMAGE, "State": "ERROR", "Sequence": 4, "Stalled": false, "Description": {"State": "ERROR"},
@@ -133,24 +127,24 @@ async fn a_failed_check_keeps_everything_else() {
     expected["Outcome"] = json!("FAILED");
     expected["CheckError"] = json!({"Error": "WorkSpaces.ThrottlingException", "Cause": "Rate exceeded"});
     assert_eq!(response["Imports"][0], expected);
-    assert_eq!(response["Failed"], 1, "it keeps its outcome");
+    assert_eq!(response["Failed"], 1, "the record keeps its outcome");
 
     rig.workspaces.set(IMAGE, description(IMAGE, "ERROR"));
     let next = rig.invoke(&response).await;
-    assert_eq!(next["Imports"][0]["CheckError"], Value::Null, "the next check that works out drops it");
+    assert_eq!(next["Imports"][0]["CheckError"], Value::Null, "the next successful check removes it");
 }
 
 #[tokio::test]
-async fn a_cause_is_no_longer_than_300_characters() {
+async fn a_cause_has_at_most_300_characters() {
     let rig = Rig::new().await;
-    rig.workspaces.set(IMAGE, Answer::Error { status: 400, code: "Odd".to_owned(), message: "é".repeat(400) });
+    rig.workspaces.set(IMAGE, workspaces_error("Odd", &"é".repeat(400)));
     rig.workspaces.set(&image(1), description(&image(1), "PENDING"));
     let response = rig.invoke(event([json!({"ImageId": IMAGE}), json!({"ImageId": image(1)})])).await;
     assert_eq!(response["Imports"][0]["CheckError"]["Cause"], "é".repeat(300));
 }
 
 #[tokio::test]
-async fn a_record_that_owes_is_pending_and_tells_the_new_description() {
+async fn a_record_with_an_owed_announcement_is_pending_and_has_the_new_description() {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "COMPLETED"));
     rig.workspaces.set(&image(1), description(&image(1), "COMPLETED"));
@@ -165,7 +159,7 @@ async fn a_record_that_owes_is_pending_and_tells_the_new_description() {
 }
 
 #[tokio::test]
-async fn the_deadline_leaves_records_unchecked() {
+async fn records_unchecked_at_the_deadline_come_back_unchanged() {
     let rig = Stage::new().await.set("CONCURRENCY", "2").start().await;
     rig.ready().await;
     rig.workspaces.set_latency(Duration::from_millis(100));
@@ -180,33 +174,32 @@ async fn the_deadline_leaves_records_unchecked() {
     let response = rig.try_invoke(event(records.clone()), Duration::from_secs(3)).await.expect("a response");
     let unchecked = response["Unchecked"].as_u64().expect("a count");
     assert!((1..200).contains(&unchecked), "{unchecked}");
-    assert_eq!(response["Pending"], 200, "they are counted by their outcome");
-    let imports = response["Imports"].as_array().expect("imports");
-    let as_they_went_in = imports.iter().zip(&records).filter(|(after, before)| after == before).count();
-    assert_eq!(as_they_went_in as u64, unchecked);
+    assert_eq!(response["Pending"], 200, "unchecked records count, too");
+    let unchanged = imports(&response).iter().zip(&records).filter(|(after, before)| after == before).count();
+    assert_eq!(unchanged as u64, unchecked);
 }
 
 #[tokio::test]
-async fn describing_starts_at_a_random_place() {
+async fn describing_starts_at_a_random_record() {
     let rig = Stage::new().await.set("CONCURRENCY", "1").start().await;
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
     let records = event((0..50).map(|number| json!({"ImageId": image(number), "State": "VALIDATING"})));
-    let mut first = Vec::new();
+    let mut starts = Vec::new();
     for _ in 0..8 {
         rig.workspaces.clear_calls();
         rig.invoke(&records).await;
         let calls: Vec<String> = rig.workspaces.calls().iter().map(|call| call.image_id.clone()).collect();
-        let start = (0..50).position(|number| image(number) == calls[0]).expect("one of them");
-        let around: Vec<String> = (0..50).map(|number| image((start + number) % 50)).collect();
-        assert_eq!(calls, around, "from there on, around the list");
-        first.push(start);
+        let start = (0..50).position(|number| image(number) == calls[0]).expect("the image of a record");
+        let expected: Vec<String> = (0..50).map(|number| image((start + number) % 50)).collect();
+        assert_eq!(calls, expected, "from there on, in order and around the end of the list");
+        starts.push(start);
     }
-    first.dedup();
-    assert!(first.len() > 1, "eight times {first:?}: one time in 50^7 by chance");
+    starts.dedup();
+    assert!(starts.len() > 1, "all eight invocations started at {starts:?}: the chance is 1 in 50^7");
 }
 
 #[tokio::test]
-async fn time_to_announce_is_kept_back() {
+async fn time_to_announce_is_reserved() {
     let rig = Rig::new().await;
     rig.ready().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
@@ -220,7 +213,7 @@ async fn time_to_announce_is_kept_back() {
 #[tokio::test]
 async fn a_response_is_never_too_large() {
     let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
-    // 32 records of 1 KiB each: the texts alone are cut.
+    // The descriptions exceed the limit, so the function truncates their texts.
     for number in 0..32 {
         let text = "\"ä".repeat(if number == 7 { 20_000 } else { 200 });
         rig.workspaces
@@ -228,21 +221,42 @@ async fn a_response_is_never_too_large() {
     }
     let full = event((0..32).map(|number| json!({"ImageId": image(number)})));
     for records in [full.clone(), event((0..20).map(|number| json!({"ImageId": image(number)})))] {
-        let response = rig.invoke(records).await;
-        assert!(response.to_string().len() <= 16_384, "{}", response.to_string().len());
-        let imports = response["Imports"].as_array().expect("imports");
-        assert_eq!(imports[7]["Truncated"], true);
-        for import in imports {
-            assert_eq!(import["State"], "VALIDATING", "what the next check needs is never cut");
-            assert_eq!(import["Sequence"], 1);
+        let (response, size) = rig.invoke_and_measure(records).await;
+        assert!(size <= 16_384, "{size}");
+        assert_eq!(response["Imports"][7]["Truncated"], true);
+        for record in imports(&response) {
+            assert_eq!(record["State"], "VALIDATING", "the next check needs this, so it stays");
+            assert_eq!(record["Sequence"], 1);
         }
     }
-    // One long text among short ones: it alone is cut.
+    // Of one long text and a short one, only the long one is truncated.
     rig.workspaces.set_default(description(IMAGE, "VALIDATING").message("short"));
-    let response = rig.invoke(event([json!({"ImageId": image(7)}), json!({"ImageId": "wsi-abcdefghi"})])).await;
+    let two = event([json!({"ImageId": image(7)}), json!({"ImageId": "wsi-abcdefghi"})]);
+    let (response, size) = rig.invoke_and_measure(two).await;
     assert_eq!(response["Imports"][0]["Truncated"], true);
-    assert!(response["Imports"][0]["Description"]["StateMessage"].as_str().expect("a text").ends_with('…'));
+    assert!(response["Imports"][0]["Description"]["StateMessage"].as_str().expect("a string").ends_with('…'));
     assert_eq!(response["Imports"][1]["Truncated"], Value::Null);
-    let size = response.to_string().len();
-    assert!((16_000..=16_384).contains(&size), "cut no more than it takes: {size}");
+    assert!((16_000..=16_384).contains(&size), "truncated by no more than needed: {size}");
+}
+
+/// As many records as an event may have, with the longest IDs and states, all of which owe something and fail.
+#[tokio::test]
+async fn a_response_with_the_longest_states_is_never_too_large() {
+    let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
+    let (from, to) = ("F".repeat(64), "T".repeat(64));
+    let text = "\"ä".repeat(500);
+    rig.workspaces.set_default(description(IMAGE, &to).message(&text).error("Code", &text));
+    let message = "m".repeat(500);
+    rig.sns.set(SnsAnswer::Error { status: 503, code: "C".repeat(128), message });
+    let records = (0..32).map(|number| {
+        let owed = json!({"Kind": "STATE_CHANGED", "Sequence": 9_007_199_254_740_990_u64, "From": from, "To": to});
+        let sequence = 9_007_199_254_740_989_u64;
+        json!({"ImageId": format!("wsi-{number:063}"), "State": from, "Sequence": sequence, "Owed": owed})
+    });
+    let (response, size) = rig.invoke_and_measure(event(records)).await;
+    assert!(size <= 16_384, "{size}");
+    assert_eq!(imports(&response).len(), 32);
+    assert!(imports(&response).iter().all(|record| record["Owed"]["To"] == to.as_str()));
+    // The response can be the next event.
+    rig.invoke(&response).await;
 }

@@ -1,4 +1,4 @@
-//! The JSON Schemas in `tests/schema/`: generated from the types, held equal to them, and true of what goes in and out.
+//! The JSON Schemas in `schema/`: generated from the types, held equal to them, and true of what goes in and out.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::support::{IMAGE, Rig, event, image};
 
 /// `UPDATE_SCHEMAS=1 cargo test --test it schemas` writes the files anew.
 fn is_committed(name: &str, schema: &schemars::Schema) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema").join(format!("{name}.schema.json"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(format!("{name}.schema.json"));
     let generated = format!("{:#}\n", schema.as_value());
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
         std::fs::write(&path, &generated).expect("written");
@@ -47,7 +47,21 @@ fn every_example_event_is_of_the_schema() {
             holds(&validator, &serde_json::from_slice(&std::fs::read(path).expect("readable")).expect("JSON"));
         }
     }
-    for bad in [json!({}), json!({"Imports": [{}]}), json!({"Imports": [{"ImageId": "wsi-no"}]}), json!([])] {
+    let envelope = json!({"detail-type": "x", "source": "y", "detail": {"Discover": true}});
+    for good in [envelope, json!({"Imports": [], "Discover": null}), json!({"Imports": null, "Discover": true})] {
+        holds(&validator, &good);
+    }
+    for bad in [
+        json!({}),
+        json!({"Imports": [{}]}),
+        json!({"Imports": [{"ImageId": "wsi-no"}]}),
+        json!([]),
+        json!({"Discover": false}),
+        json!({"Discover": "true"}),
+        json!({"Imports": [], "Discover": 1}),
+        json!({"Imports": [{}], "Discover": true}),
+        json!({"detail-type": "x", "source": "y", "detail": {"Discover": false}}),
+    ] {
         assert!(!validator.is_valid(&bad), "{bad}");
     }
 }

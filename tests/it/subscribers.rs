@@ -1,4 +1,6 @@
-//! Section 3, at the other end: what subscribers of a topic get, through an emulator's SNS and SQS.
+//! What subscribers of the topic receive, with emulated SNS and SQS (section "SNS message" of the contract).
+//!
+//! `cargo test --locked --test it subscribers::`
 
 use serde_json::{Value, json};
 use simulator::description;
@@ -9,6 +11,7 @@ use crate::support::{
     event, image,
 };
 
+/// Starts a function that publishes to a topic of an emulator.
 async fn rig(emulator: &Emulator, topic: &str) -> Rig {
     Stage::new().await.set("TOPIC_ARN", topic).set("AWS_ENDPOINT_URL_SNS", &emulator.url).start().await
 }
@@ -28,23 +31,29 @@ async fn a_queue_gets_every_announcement_once() {
         let notifications = queue.drain().await;
         let texts: Vec<Value> = notifications
             .iter()
-            .map(|notification| serde_json::from_str(notification["Message"].as_str().expect("a text")).expect("JSON"))
+            .map(|notification| {
+                serde_json::from_str(notification["Message"].as_str().expect("a string")).expect("JSON")
+            })
             .collect();
-        let mut ids: Vec<&str> = texts.iter().map(|text| text["TransitionId"].as_str().expect("an id")).collect();
+        let mut ids: Vec<&str> = texts.iter().map(|text| text["TransitionId"].as_str().expect("an ID")).collect();
         ids.sort_unstable();
         assert_eq!(ids, ["1:PENDING", "2:VALIDATING", "3:COMPLETED"].map(|id| format!("{IMAGE}#{id}")));
         assert_eq!(notifications[0]["MessageAttributes"]["ImageId"], json!({"Type": "String", "Value": IMAGE}));
-        assert!(notifications[0]["Subject"].as_str().is_some_and(|subject| subject.starts_with("WorkSpaces image ")));
+        assert!(
+            notifications[0]["Subject"]
+                .as_str()
+                .is_some_and(|subject| subject.ends_with(": WorkSpaces image wsi-0a1b2c3d4"))
+        );
     }
 }
 
 #[tokio::test]
-async fn filter_policies_choose() {
+async fn filter_policies_select_announcements() {
     let emulator = ministack();
     let topic = emulator.topic(false).await;
     let failures = emulator.subscribe(&topic, Some(json!({"Outcome": ["FAILED"]}))).await;
-    let validations = emulator.subscribe(&topic, Some(json!({"To": ["VALIDATING"], "Kind": ["STATE_CHANGED"]}))).await;
-    let nearly = emulator.subscribe(&topic, Some(json!({"ProgressPercentage": [{"numeric": [">=", 90]}]}))).await;
+    let validating = emulator.subscribe(&topic, Some(json!({"To": ["VALIDATING"], "Kind": ["STATE_CHANGED"]}))).await;
+    let nearly_done = emulator.subscribe(&topic, Some(json!({"ProgressPercentage": [{"numeric": [">=", 90]}]}))).await;
     let rig = rig(emulator, &topic).await;
     rig.workspaces.set(&image(0), description(&image(0), "ERROR"));
     rig.workspaces.set(&image(1), description(&image(1), "VALIDATING"));
@@ -57,7 +66,7 @@ async fn filter_policies_choose() {
         json!({"ImageId": image(3)}),
     ]))
     .await;
-    for (queue, number) in [(failures, 0), (validations, 1), (nearly, 3)] {
+    for (queue, number) in [(failures, 0), (validating, 1), (nearly_done, 3)] {
         let announcements = queue.announcements().await;
         let images: Vec<&Value> = announcements.iter().map(|announcement| &announcement["ImageId"]).collect();
         assert_eq!(images, [&json!(image(number))]);
@@ -65,7 +74,7 @@ async fn filter_policies_choose() {
 }
 
 #[tokio::test]
-async fn a_fifo_queue_gets_each_imports_announcements_in_order_and_no_repeats() {
+async fn a_fifo_queue_gets_announcements_in_order_and_without_duplicates() {
     for emulator in [ministack(), moto()] {
         let topic = emulator.topic(true).await;
         let queue = emulator.subscribe(&topic, None).await;
@@ -75,17 +84,17 @@ async fn a_fifo_queue_gets_each_imports_announcements_in_order_and_no_repeats() 
         for state in states {
             rig.workspaces.set(IMAGE, description(IMAGE, state));
             let next = rig.check(record.clone()).await;
-            rig.check(record).await; // a workflow that retries with the old payload
+            rig.check(record).await; // as a workflow does that retries with the previous record
             record = next;
         }
-        let got: Vec<Value> =
+        let received: Vec<Value> =
             queue.announcements().await.iter().map(|announcement| announcement["To"].clone()).collect();
-        assert_eq!(got, states.map(Value::from));
+        assert_eq!(received, states.map(Value::from));
     }
 }
 
 #[tokio::test]
-async fn a_topic_that_is_not_there() {
+async fn a_topic_that_does_not_exist() {
     let rig = rig(ministack(), "arn:aws:sns:eu-west-1:000000000000:no-such-topic").await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
     assert_eq!(rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await.error_type, "Sns.NotFound");

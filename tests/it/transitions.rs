@@ -1,20 +1,23 @@
-//! Section 3: transitions, stalls, and that nothing seen is lost, with the payload alone.
+//! Transitions, stalls and owed announcements without a ledger, so that records travel in the payload alone (section
+//! "Transitions and announcements" of the contract). `ledger` has the tests with one.
+//!
+//! `cargo test --locked --test it transitions::`
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use simulator::{Answer, Fault, STATES, SnsAnswer, description};
 
-use crate::support::{IMAGE, Rig, Stage, announced, event, image};
+use crate::support::{IMAGE, Rig, Stage, announced, event, image, workspaces_error};
 
-/// Seconds since 1970, so many seconds ago.
+/// Returns the time that many seconds ago, in seconds since 1970.
 fn ago(seconds: u64) -> f64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     now.as_secs_f64() - Duration::from_secs(seconds).as_secs_f64()
 }
 
-/// Checks again and again, each time with what came back, once for each answer that the service has.
-async fn rounds(rig: &Rig, mut record: Value, count: usize) -> Value {
+/// Checks a record this many times, each time as the previous check returned it.
+async fn check_repeatedly(rig: &Rig, mut record: Value, count: usize) -> Value {
     for _ in 0..count {
         record = rig.check(record).await;
     }
@@ -28,14 +31,14 @@ async fn every_state_is_announced_once_and_in_order() {
     states.sort_by_key(|state| *state == "COMPLETED"); // final, so it comes last
     let twice = states.iter().flat_map(|state| [state, state]).map(|state| description(IMAGE, state).into());
     rig.workspaces.script(IMAGE, twice);
-    rounds(&rig, json!({"ImageId": IMAGE}), states.len() * 2).await;
+    check_repeatedly(&rig, json!({"ImageId": IMAGE}), states.len() * 2).await;
     let expected: Vec<String> =
         states.iter().enumerate().map(|(index, state)| format!("{IMAGE}#{}:{state}", index + 1)).collect();
     assert_eq!(announced(&rig.sns), expected);
 }
 
 #[tokio::test]
-async fn a_transition_is_from_what_was_announced_to_what_is_described() {
+async fn a_transition_leads_from_the_announced_to_the_described_state() {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
     let first = rig.invoke(event([json!({"ImageId": IMAGE})])).await;
@@ -49,7 +52,7 @@ async fn a_transition_is_from_what_was_announced_to_what_is_described() {
 }
 
 #[tokio::test]
-async fn an_image_not_found_twice_in_a_row() {
+async fn an_image_missing_twice_in_a_row_is_announced_as_not_found() {
     let rig = Rig::new().await;
     rig.workspaces.script(
         IMAGE,
@@ -57,9 +60,7 @@ async fn an_image_not_found_twice_in_a_row() {
             Answer::NotFound,
             description(IMAGE, "VALIDATING").into(),
             Answer::NotFound,
-            Answer::Error { status: 400, code: "ThrottlingException".to_owned(), message: "Rate exceeded".to_owned() },
-            Answer::Error { status: 400, code: "ThrottlingException".to_owned(), message: "Rate exceeded".to_owned() },
-            Answer::Error { status: 400, code: "ThrottlingException".to_owned(), message: "Rate exceeded".to_owned() },
+            workspaces_error("AccessDeniedException", "Not you"),
             Answer::NotFound,
         ],
     );
@@ -72,20 +73,20 @@ async fn an_image_not_found_twice_in_a_row() {
     let found = rig.check(missing).await;
     assert_eq!(found["Missing"], Value::Null, "a check that finds the image clears it");
     let missing = rig.check(found).await;
-    let mut throttled = rig.invoke(event([missing, other])).await;
-    assert_eq!(throttled["Imports"][0]["CheckError"]["Error"], "WorkSpaces.ThrottlingException");
-    let response = rig.invoke(event([throttled["Imports"][0].take()])).await;
+    let mut denied = rig.invoke(event([missing, other])).await;
+    assert_eq!(denied["Imports"][0]["CheckError"]["Error"], "WorkSpaces.AccessDeniedException");
+    let response = rig.invoke(event([denied["Imports"][0].take()])).await;
     assert_eq!(announced(&rig.sns), [format!("{IMAGE}#1:NOT_FOUND")]);
     assert_eq!(rig.sns.published()[0].json()["Description"], Value::Null);
     assert_eq!(response["Imports"][0]["Outcome"], "FAILED");
     assert_eq!(response["Status"], "FAILED");
-    let again = rig.invoke(&response).await;
-    assert_eq!(again["Imports"], response["Imports"]);
+    let next = rig.invoke(&response).await;
+    assert_eq!(next["Imports"], response["Imports"]);
     assert_eq!(announced(&rig.sns).len(), 1);
 }
 
 #[tokio::test]
-async fn a_stall_is_announced_once_and_ends_unannounced() {
+async fn a_stall_is_announced_once_and_its_end_is_not_announced() {
     let rig = Stage::new().await.set("STALL_AFTER_SECONDS", "3600").start().await;
     let at = |seconds| description(IMAGE, "VALIDATING").updated(ago(seconds));
     rig.workspaces.set(IMAGE, at(3500));
@@ -109,7 +110,7 @@ async fn a_stall_is_announced_once_and_ends_unannounced() {
 }
 
 #[tokio::test]
-async fn six_hours_by_default_and_never_at_zero() {
+async fn imports_stall_after_six_hours_by_default_and_never_at_zero() {
     let rig = Rig::new().await;
     let never = Stage::new().await.set("STALL_AFTER_SECONDS", "0").start().await;
     for (age, stalls) in [(6 * 3600 - 60, 0), (6 * 3600 + 60, 1)] {
@@ -123,7 +124,7 @@ async fn six_hours_by_default_and_never_at_zero() {
 }
 
 #[tokio::test]
-async fn a_description_without_a_state_moves_nothing() {
+async fn a_description_without_a_state_changes_nothing() {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, json!({"ImageId": IMAGE, "LastUpdatedTime": 5}));
     let record = rig.check(json!({"ImageId": IMAGE, "State": "VALIDATING", "Sequence": 2})).await;
@@ -133,7 +134,7 @@ async fn a_description_without_a_state_moves_nothing() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_published_is_owed_and_goes_out_next() {
+async fn an_announcement_that_fails_stays_owed_and_comes_first_in_the_next_check() {
     let rig = Rig::new().await;
     rig.workspaces.script(
         IMAGE,
@@ -147,20 +148,20 @@ async fn what_could_not_be_published_is_owed_and_goes_out_next() {
     assert_eq!(record["Owed"]["To"], "VALIDATING");
 
     let record = rig.check(record).await;
-    assert_eq!(record["State"], "VALIDATING", "exactly that, although the import has moved on");
+    assert_eq!(record["State"], "VALIDATING", "the owed transition is announced, although the import has moved on");
     assert_eq!(record["Owed"], Value::Null);
     assert_eq!(record["Outcome"], "PENDING");
     let message = rig.sns.published().pop().expect("published").json();
     assert_eq!(message["TransitionId"], format!("{IMAGE}#1:VALIDATING"));
-    assert_eq!(message["Description"]["State"], "PUBLISHING", "its message carries the newer description");
+    assert_eq!(message["Description"]["State"], "PUBLISHING", "the message has the newer description");
 
     let record = rig.check(record).await;
-    assert_eq!(record["Sequence"], 2, "one check announces one thing");
+    assert_eq!(record["Sequence"], 2, "the next check announces the next transition");
     assert_eq!(announced(&rig.sns).last(), Some(&format!("{IMAGE}#2:PUBLISHING")));
 }
 
 #[tokio::test]
-async fn a_check_that_fails_leaves_what_is_owed() {
+async fn a_failed_check_keeps_the_owed_announcement() {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, Fault::Garbage);
     rig.workspaces.set(&image(1), description(&image(1), "PENDING"));
@@ -172,28 +173,70 @@ async fn a_check_that_fails_leaves_what_is_owed() {
 }
 
 #[tokio::test]
-async fn what_is_owed_goes_out_before_a_missing_image() {
+async fn an_owed_announcement_comes_before_not_found() {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, Answer::NotFound);
     let owed = json!({"Kind": "STATE_CHANGED", "Sequence": 2, "From": "PENDING", "To": "VALIDATING"});
     let carried = json!({"State": "VALIDATING", "Mine": 1});
     let record = json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed, "Description": carried});
-    let record = rounds(&rig, record, 2).await;
+    let record = check_repeatedly(&rig, record, 2).await;
     assert_eq!(announced(&rig.sns), [format!("{IMAGE}#2:VALIDATING"), format!("{IMAGE}#3:NOT_FOUND")]);
     assert_eq!(rig.sns.published()[0].json()["Description"], carried);
     assert_eq!(record["Outcome"], "FAILED");
 }
 
 #[tokio::test]
-async fn a_message_taken_whose_answer_is_lost_is_repeated_under_the_same_id() {
+async fn an_announcement_whose_response_is_lost_is_repeated_under_the_same_id() {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
     rig.sns.set(SnsAnswer::TakeThen(Fault::Reset));
-    let error = rig.fail(event([json!({"ImageId": IMAGE})])).await;
-    assert_eq!(error.error_type, "Sns.Unreachable");
+    let record = rig.check(json!({"ImageId": IMAGE})).await;
+    assert_eq!(record["Owed"]["To"], "VALIDATING");
     rig.sns.set(SnsAnswer::Take);
-    rig.check(json!({"ImageId": IMAGE})).await;
+    rig.check(record).await;
     let ids = announced(&rig.sns);
     assert!(ids.len() > 1);
     assert!(ids.iter().all(|id| *id == format!("{IMAGE}#1:VALIDATING")), "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_retry_with_the_old_event_starts_from_the_old_record() {
+    let old = json!({"ImageId": IMAGE});
+    // Nothing was announced: the retry announces the state that it finds.
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    rig.sns.script([SnsAnswer::FailEntries(vec![(0, "InternalError".to_owned(), "Oh".to_owned())])]);
+    rig.check(old.clone()).await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "PUBLISHING"));
+    rig.check(old.clone()).await;
+    assert_eq!(announced(&rig.sns), [format!("{IMAGE}#1:PUBLISHING")], "VALIDATING is not announced");
+
+    // It was announced, and the response was lost: the retry uses the number again, with another ID.
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    rig.check(old.clone()).await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "PUBLISHING"));
+    rig.check(old).await;
+    assert_eq!(announced(&rig.sns), [format!("{IMAGE}#1:VALIDATING"), format!("{IMAGE}#1:PUBLISHING")]);
+}
+
+#[tokio::test]
+async fn a_description_without_a_state_does_not_end_a_stall() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, json!({"ImageId": IMAGE, "LastUpdatedTime": ago(5)}));
+    let stalled = json!({"ImageId": IMAGE, "State": "VALIDATING", "Sequence": 2, "Stalled": true});
+    assert_eq!(rig.check(stalled).await["Stalled"], true);
+}
+
+#[tokio::test]
+async fn the_last_number_is_announced_and_no_other() {
+    const LAST: u64 = (1 << 53) - 2;
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    let record = rig.check(json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": LAST - 1})).await;
+    assert_eq!(record["Sequence"], LAST);
+    rig.workspaces.set(IMAGE, description(IMAGE, "PUBLISHING"));
+    let record = check_repeatedly(&rig, record, 2).await;
+    assert_eq!(record["Sequence"], LAST, "the response can still be the next event");
+    assert_eq!(announced(&rig.sns), [format!("{IMAGE}#{LAST}:VALIDATING")]);
 }

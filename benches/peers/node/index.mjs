@@ -1,11 +1,11 @@
-// The function's main job as it is commonly written in JavaScript: described, compared, published.
+// The function's main job as commonly written in JavaScript: describe imports, compare their states, publish the changes.
 
 import { PublishBatchCommand, SNSClient } from "@aws-sdk/client-sns";
 import { DescribeCustomWorkspaceImageImportCommand, WorkSpacesClient } from "@aws-sdk/client-workspaces";
 import pLimit from "p-limit";
 
 const { TOPIC_ARN, CONCURRENCY = "8" } = process.env;
-const BATCH = 10; // messages that one PublishBatch call takes
+const BATCH = 10; // maximum number of messages per PublishBatch call
 
 const workspaces = new WorkSpacesClient();
 const sns = new SNSClient();
@@ -27,14 +27,14 @@ export async function handler(event) {
   return { Status: status, Imports: imports };
 }
 
-// What the import's description says that its record does not. A failed check is logged, and the next one makes up for it.
+// Describes an import and compares its state with the record. A failure is logged, and the next check tries again.
 async function findTransition(record) {
   if (record.State === "COMPLETED") return null;
   let description;
   try {
     description = await workspaces.send(new DescribeCustomWorkspaceImageImportCommand({ ImageId: record.ImageId }));
   } catch (error) {
-    console.error(`${record.ImageId} was not described`, error);
+    console.error(`describe failed: ${record.ImageId}`, error);
     return null;
   }
   const to = description.State;
@@ -51,7 +51,7 @@ async function findTransition(record) {
   return { record, message };
 }
 
-// Publishes at most ten transitions and returns those that SNS took.
+// Publishes at most ten transitions and returns those that SNS accepted.
 async function publish(transitions) {
   const entries = transitions.map(({ message }, index) => ({
     Id: String(index),
@@ -59,9 +59,9 @@ async function publish(transitions) {
     Message: JSON.stringify(message),
     MessageAttributes: { To: { DataType: "String", StringValue: message.To } },
   }));
-  const answer = await sns.send(new PublishBatchCommand({ TopicArn: TOPIC_ARN, PublishBatchRequestEntries: entries }));
-  for (const failed of answer.Failed ?? []) console.error("not published", failed);
-  return (answer.Successful ?? []).map((taken) => transitions[Number(taken.Id)]);
+  const output = await sns.send(new PublishBatchCommand({ TopicArn: TOPIC_ARN, PublishBatchRequestEntries: entries }));
+  for (const failed of output.Failed ?? []) console.error("publish failed", failed);
+  return (output.Successful ?? []).map((accepted) => transitions[Number(accepted.Id)]);
 }
 
 function overallStatus(states) {

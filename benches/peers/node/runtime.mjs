@@ -1,5 +1,5 @@
-// Lambda's side of a Node function: asks the Runtime API for events and posts what the handler returns.
-//   node runtime.mjs BUNDLE
+// A minimal Lambda runtime for Node: gets events from the Runtime API, calls the handler, and posts the result.
+// Usage: node runtime.mjs BUNDLE
 
 import http from "node:http";
 import { resolve } from "node:path";
@@ -9,21 +9,21 @@ const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 
 function call(method, path, payload) {
-  return new Promise((settle, fail) => {
+  return new Promise((resolvePromise, reject) => {
     const headers = payload === undefined ? {} : { "Content-Type": "application/json" };
     const options = { agent, host, port, method, headers, path: `/2018-06-01/runtime/${path}` };
     const request = http.request(options, (response) => {
       const chunks = [];
       response.on("data", (chunk) => chunks.push(chunk));
-      response.on("error", fail);
-      response.on("end", () => settle({ headers: response.headers, body: Buffer.concat(chunks).toString() }));
+      response.on("error", reject);
+      response.on("end", () => resolvePromise({ headers: response.headers, body: Buffer.concat(chunks).toString() }));
     });
-    request.on("error", fail);
+    request.on("error", reject);
     request.end(payload);
   });
 }
 
-function told(error) {
+function errorBody(error) {
   return JSON.stringify({ errorType: error.name, errorMessage: error.message, trace: error.stack?.split("\n") });
 }
 
@@ -31,17 +31,17 @@ let handler;
 try {
   ({ handler } = await import(pathToFileURL(resolve(process.argv[2]))));
 } catch (error) {
-  await call("POST", "init/error", told(error));
+  await call("POST", "init/error", errorBody(error));
   throw error;
 }
 for (;;) {
   const { headers, body } = await call("GET", "invocation/next");
   const invocation = `invocation/${headers["lambda-runtime-aws-request-id"]}`;
-  let answer;
+  let result;
   try {
-    answer = ["response", JSON.stringify(await handler(JSON.parse(body)))];
+    result = ["response", JSON.stringify(await handler(JSON.parse(body)))];
   } catch (error) {
-    answer = ["error", told(error)];
+    result = ["error", errorBody(error)];
   }
-  await call("POST", `${invocation}/${answer[0]}`, answer[1]);
+  await call("POST", `${invocation}/${result[0]}`, result[1]);
 }

@@ -1,4 +1,4 @@
-"""The function's main job as it is commonly written in Python: described, compared, published."""
+"""The function's main job as commonly written in Python: describe imports, compare their states, publish the changes."""
 
 import json
 import logging
@@ -11,12 +11,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 TOPIC_ARN = os.environ["TOPIC_ARN"]
 CONCURRENCY = int(os.environ.get("CONCURRENCY", "8"))
-BATCH = 10  # messages that one PublishBatch call takes
+BATCH = 10  # maximum number of messages per PublishBatch call
 
 logger = logging.getLogger(__name__)
 logger.setLevel(logging.INFO)
 
-# One connection for each thread; botocore keeps 10 by default and opens the others anew for each call.
+# One connection for each thread. By default, botocore keeps 10 and opens a new connection for every further call.
 config = Config(max_pool_connections=CONCURRENCY)
 workspaces = boto3.client("workspaces", config=config)
 sns = boto3.client("sns", config=config)
@@ -36,22 +36,22 @@ def handler(event, context):
 
 
 def find_transition(record):
-    """What the import's description says that its record does not. A failed check is logged, and the next one makes up for it."""
-    before = record.get("State")
-    if before == "COMPLETED":
+    """Describes an import and compares its state with the record. A failure is logged, and the next check tries again."""
+    recorded = record.get("State")
+    if recorded == "COMPLETED":
         return None
     try:
         description = workspaces.describe_custom_workspace_image_import(ImageId=record["ImageId"])
     except (BotoCoreError, ClientError):
-        logger.exception("%s was not described", record["ImageId"])
+        logger.exception("describe failed: %s", record["ImageId"])
         return None
     to = description.get("State")
-    if to is None or to == before:
+    if to is None or to == recorded:
         return None
     message = {
         "ImageId": record["ImageId"],
         "Sequence": record["Sequence"] + 1,
-        "From": before,
+        "From": recorded,
         "To": to,
         "StateMessage": description.get("StateMessage"),
         "ProgressPercentage": description.get("ProgressPercentage"),
@@ -61,7 +61,7 @@ def find_transition(record):
 
 
 def publish(transitions):
-    """Publishes at most ten transitions and returns those that SNS took."""
+    """Publishes at most ten transitions and returns those that SNS accepted."""
     entries = [
         {
             "Id": str(index),
@@ -71,10 +71,10 @@ def publish(transitions):
         }
         for index, message in enumerate(transition["message"] for transition in transitions)
     ]
-    answer = sns.publish_batch(TopicArn=TOPIC_ARN, PublishBatchRequestEntries=entries)
-    for failed in answer.get("Failed", []):
-        logger.error("not published: %s", failed)
-    return [transitions[int(taken["Id"])] for taken in answer.get("Successful", [])]
+    output = sns.publish_batch(TopicArn=TOPIC_ARN, PublishBatchRequestEntries=entries)
+    for failed in output.get("Failed", []):
+        logger.error("publish failed: %s", failed)
+    return [transitions[int(accepted["Id"])] for accepted in output.get("Successful", [])]
 
 
 def overall_status(states):

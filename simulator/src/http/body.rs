@@ -1,4 +1,4 @@
-//! A response body that can come late or not wholly.
+//! A response body that can arrive slowly or incompletely.
 
 use std::{
     io,
@@ -11,30 +11,33 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Interval, Sleep, interval_at, sleep};
 
-/// How long a cut body's connection stays open after its last byte, so that the byte is on its way before the end.
+/// How long the connection stays open after the last byte of an incomplete body, so that the byte is sent before the
+/// connection closes.
 const FLUSH: Duration = Duration::from_millis(20);
 
-/// The bytes still to come, at which pace, and how many were announced.
+/// A body that sends `rest` at a certain pace, and promises a number of bytes in `Content-Length`.
 pub(super) struct ReplyBody {
     rest: Bytes,
-    announced: u64,
+    /// Bytes that `Content-Length` promises and that have not been sent.
+    promised: u64,
     pace: Pace,
 }
 
 enum Pace {
+    /// Everything in one piece.
     AtOnce,
-    /// One byte a tick.
+    /// One byte per tick.
     Trickle(Interval),
-    /// What there is at once, then an error, which ends the connection.
-    Cut(Pin<Box<Sleep>>),
+    /// Everything in one piece, then an error that closes the connection.
+    Incomplete(Pin<Box<Sleep>>),
 }
 
 impl ReplyBody {
     pub(super) fn whole(bytes: Bytes) -> Self {
-        Self { announced: bytes.len() as u64, rest: bytes, pace: Pace::AtOnce }
+        Self { promised: bytes.len() as u64, rest: bytes, pace: Pace::AtOnce }
     }
 
-    /// Takes `total` to arrive, however few bytes it is.
+    /// Sends the bytes one by one, evenly spread over `total`.
     pub(super) fn trickle(bytes: &'static [u8], total: Duration) -> Self {
         let pieces = u32::try_from(bytes.len().max(1)).unwrap_or(u32::MAX);
         let step = (total / pieces).max(Duration::from_nanos(1));
@@ -42,15 +45,15 @@ impl ReplyBody {
         Self { pace, ..Self::whole(Bytes::from_static(bytes)) }
     }
 
-    /// Promises `missing` more bytes than it has.
-    pub(super) fn cut(bytes: &'static [u8], missing: u64) -> Self {
+    /// Promises `missing` more bytes than it sends.
+    pub(super) fn incomplete(bytes: &'static [u8], missing: u64) -> Self {
         let whole = Self::whole(Bytes::from_static(bytes));
-        Self { announced: whole.announced + missing, pace: Pace::Cut(Box::pin(sleep(FLUSH))), ..whole }
+        Self { promised: whole.promised + missing, pace: Pace::Incomplete(Box::pin(sleep(FLUSH))), ..whole }
     }
 
-    fn take(&mut self, length: usize) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn send(&mut self, length: usize) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let piece = self.rest.split_to(length);
-        self.announced -= piece.len() as u64;
+        self.promised -= piece.len() as u64;
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
@@ -65,24 +68,24 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let left = self.rest.len();
         match &mut self.pace {
-            Pace::Cut(flushed) if left == 0 => {
+            Pace::Incomplete(flushed) if left == 0 => {
                 ready!(flushed.as_mut().poll(context));
-                Poll::Ready(Some(Err(io::Error::other("the body is cut here on purpose"))))
+                Poll::Ready(Some(Err(io::Error::other("the simulator ends this body early on purpose"))))
             }
             _ if left == 0 => Poll::Ready(None),
             Pace::Trickle(ticks) => {
                 ready!(ticks.poll_tick(context));
-                self.take(1)
+                self.send(1)
             }
-            Pace::AtOnce | Pace::Cut(_) => self.take(left),
+            Pace::AtOnce | Pace::Incomplete(_) => self.send(left),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.announced == 0
+        self.promised == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.announced)
+        SizeHint::with_exact(self.promised)
     }
 }

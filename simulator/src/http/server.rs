@@ -1,9 +1,12 @@
-//! The server: accepts, reads, asks its handler, answers or fails.
+//! The server: accepts connections, passes requests to a handler, and sends replies or faults.
 
 use std::{
     error::Error,
-    fmt, io,
+    fmt,
+    future::pending,
+    io, mem,
     net::SocketAddr,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,38 +25,43 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::broadcast,
     task::{JoinHandle, JoinSet},
     time::sleep,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Reply, Request, body::ReplyBody};
-use crate::{fault::Fault, lock::lock, tls::Tls};
+use super::{Ending, Fault, Reply, Request, body::ReplyBody};
+use crate::{lock, tls::Tls};
 
 type BoxError = Box<dyn Error + Send + Sync>;
+type Handler = dyn Fn(Request) -> Pin<Box<dyn Future<Output = Reply> + Send>> + Send + Sync;
 
-/// One HTTP server on loopback, over TLS where asked; it and its connections stop when it is dropped.
+/// An HTTP server on loopback, optionally over TLS. Dropping it closes its port and its connections.
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
     url: String,
-    seen: Arc<Seen>,
+    shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
 
-/// What a server's handler does not see.
-#[derive(Debug, Default)]
-struct Seen {
+/// What a server shares with its connections.
+struct Shared {
+    handler: Box<Handler>,
+    tls: Option<TlsAcceptor>,
     connections: AtomicUsize,
+    /// Reaches every open connection. It is replaced when it is used, so that it does not reach later connections.
+    endings: Mutex<broadcast::Sender<Ending>>,
     pings: Mutex<Vec<Request>>,
 }
 
 impl Server {
-    /// Serves `handler` on a free port. A handler is dropped where it stands when its caller goes away. `GET /ping` it
-    /// does not see: as AWS's endpoints do, the server answers that itself.
+    /// Starts a server on a free port. The handler's future is dropped if the caller disconnects. The server answers
+    /// `GET /ping` itself, as AWS endpoints do, without calling the handler.
     ///
     /// # Errors
-    /// When no port can be bound.
+    /// Fails if no port can be bound.
     pub async fn start<H, F>(handler: H, tls: Option<&Tls>) -> io::Result<Self>
     where
         H: Fn(Request) -> F + Send + Sync + 'static,
@@ -65,30 +73,44 @@ impl Server {
             Some(_) => format!("https://localhost:{}", addr.port()),
             None => format!("http://{addr}"),
         };
-        let seen = Arc::<Seen>::default();
-        let accepting = tokio::spawn(accept(listener, Arc::new(handler), tls.map(Tls::acceptor), Arc::clone(&seen)));
-        Ok(Self { addr, url, seen, accepting })
+        let shared = Arc::new(Shared {
+            handler: Box::new(move |request| Box::pin(handler(request))),
+            tls: tls.map(Tls::acceptor),
+            connections: AtomicUsize::new(0),
+            endings: Mutex::new(broadcast::Sender::new(1)),
+            pings: Mutex::default(),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self { addr, url, shared, accepting })
     }
 
-    /// How many connections were accepted so far; over TLS, those whose handshake worked out.
+    /// The number of connections accepted so far. Over TLS, only those that completed the handshake.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.seen.connections.load(Ordering::Relaxed)
+        self.shared.connections.load(Ordering::Relaxed)
     }
 
-    /// Every `GET /ping` so far.
+    /// Ends every open connection in this way and returns when that is done. New connections work.
+    pub async fn end_connections(&self, ending: Ending) {
+        let open = mem::replace(&mut *lock(&self.shared.endings), broadcast::Sender::new(1));
+        // This fails if no connection is open.
+        let _ = open.send(ending);
+        open.closed().await;
+    }
+
+    /// Every `GET /ping` received so far.
     #[must_use]
     pub fn pings(&self) -> Vec<Request> {
-        lock(&self.seen.pings).clone()
+        lock(&self.shared.pings).clone()
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// `http://127.0.0.1:PORT`, or `https://localhost:PORT` with TLS.
+    /// The server's URL: `http://127.0.0.1:PORT`, or `https://localhost:PORT` over TLS.
     #[must_use]
     pub fn url(&self) -> String {
         self.url.clone()
@@ -101,19 +123,21 @@ impl Drop for Server {
     }
 }
 
-async fn accept<H, F>(listener: TcpListener, handler: Arc<H>, tls: Option<TlsAcceptor>, seen: Arc<Seen>)
-where
-    H: Fn(Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send + 'static,
-{
+impl fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Shared").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((socket, _)) => {
-                    connections.spawn(connection(socket, Arc::clone(&handler), tls.clone(), Arc::clone(&seen)));
+                    connections.spawn(connection(socket, Arc::clone(&shared)));
                 }
-                // Out of file descriptors, most likely; others may close some.
+                // Most likely out of file descriptors. Wait until another connection closes.
                 Err(_) => sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -121,50 +145,63 @@ where
     }
 }
 
-async fn connection<H, F>(socket: TcpStream, handler: Arc<H>, tls: Option<TlsAcceptor>, seen: Arc<Seen>)
-where
-    H: Fn(Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send + 'static,
-{
-    // Only speed is lost without it.
+async fn connection(socket: TcpStream, shared: Arc<Shared>) {
+    // If this fails, responses are only slower.
     let _ = socket.set_nodelay(true);
-    match tls {
-        None => serve(socket, handler, seen, |socket| socket).await,
-        // A caller that does not trust the certificate ends the handshake; that is its answer.
+    let ending = lock(&shared.endings).subscribe();
+    match &shared.tls {
+        None => serve(socket, &shared, ending, |socket| socket).await,
+        // A caller that does not trust the certificate ends the handshake. There is nothing to answer.
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(socket).await {
-                serve(stream, handler, seen, |stream| stream.into_inner().0).await;
+                serve(stream, &shared, ending, |stream| stream.into_inner().0).await;
             }
         }
     }
 }
 
-/// Serves one connection to its end; `socket` finds the TCP stream in `S` again, for a reset.
-async fn serve<S, H, F>(stream: S, handler: Arc<H>, seen: Arc<Seen>, socket: impl FnOnce(S) -> TcpStream)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-    H: Fn(Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send + 'static,
-{
-    seen.connections.fetch_add(1, Ordering::Relaxed);
-    let service = service_fn(|incoming| exchange(Arc::clone(&handler), Arc::clone(&seen), incoming));
+/// Serves one connection until it ends. `socket` extracts the TCP stream from `S`, so that it can be reset.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    shared: &Shared,
+    mut ending: broadcast::Receiver<Ending>,
+    socket: impl FnOnce(S) -> TcpStream,
+) {
+    shared.connections.fetch_add(1, Ordering::Relaxed);
+    let service = service_fn(|incoming| exchange(shared, incoming));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    let Err(error) = (&mut connection).await else { return };
-    if error.source().is_some_and(<dyn Error>::is::<Reset>) {
-        // With a linger of zero, the drop sends RST instead of FIN.
-        let _ = socket(connection.into_parts().io.into_inner()).set_zero_linger();
+    let how = tokio::select! {
+        served = &mut connection => match served {
+            Err(error) if error.source().is_some_and(<dyn Error>::is::<Reset>) => Ending::Reset,
+            _ => return,
+        },
+        Ok(how) = ending.recv() => how,
+    };
+    match how {
+        Ending::Close => {
+            Pin::new(&mut connection).graceful_shutdown();
+            let _ = connection.await;
+        }
+        Ending::Reset => reset(&socket(connection.into_parts().io.into_inner())),
+        Ending::Forget => {
+            let socket = socket(connection.into_parts().io.into_inner());
+            drop(ending);
+            let _ = socket.peek(&mut [0]).await;
+            reset(&socket);
+        }
+        Ending::Silence => {
+            drop(ending);
+            pending::<()>().await;
+        }
     }
 }
 
-async fn exchange<H, F>(
-    handler: Arc<H>,
-    seen: Arc<Seen>,
-    incoming: hyper::Request<Incoming>,
-) -> Result<Response<ReplyBody>, BoxError>
-where
-    H: Fn(Request) -> F + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send + 'static,
-{
+/// Makes closing the socket send RST instead of FIN: its linger time becomes zero.
+fn reset(socket: &TcpStream) {
+    let _ = socket.set_zero_linger();
+}
+
+async fn exchange(shared: &Shared, incoming: hyper::Request<Incoming>) -> Result<Response<ReplyBody>, BoxError> {
     let (parts, body) = incoming.into_parts();
     let request = Request {
         method: parts.method,
@@ -173,26 +210,26 @@ where
         body: body.collect().await?.to_bytes(),
     };
     if request.method == Method::GET && request.path == "/ping" {
-        lock(&seen.pings).push(request);
+        lock(&shared.pings).push(request);
         return plain(200, "healthy");
     }
-    let reply = handler(request).await.when_due().await;
+    let reply = (shared.handler)(request).await.when_due().await;
     match reply {
         Reply::Http { status, headers, body } => {
-            whole(status, &headers, body).or_else(|error| plain(500, error.to_string()))
+            complete(status, &headers, body).or_else(|error| plain(500, error.to_string()))
         }
         Reply::Fault(Fault::Garbage) => plain(200, Bytes::from_static(b"\xff\xfe%& neither JSON nor XML")),
-        Reply::Fault(Fault::Truncated) => json(ReplyBody::cut(b"{\"State\": \"PEN", 512)),
+        Reply::Fault(Fault::Truncated) => json(ReplyBody::incomplete(b"{\"State\": \"PEN", 512)),
         Reply::Fault(Fault::SlowBody(total)) => json(ReplyBody::trickle(b"{                  }", total)),
         Reply::Fault(Fault::Reset | Fault::NoAnswer) | Reply::After(..) => Err(Box::new(Reset)),
     }
 }
 
-fn whole(status: u16, headers: &[(String, String)], body: Bytes) -> Result<Response<ReplyBody>, BoxError> {
+fn complete(status: u16, headers: &[(String, String)], body: Bytes) -> Result<Response<ReplyBody>, BoxError> {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         let name = HeaderName::try_from(name)?;
-        // hyper frames the body itself, and takes a second opinion badly.
+        // hyper sets these headers itself and fails if they contradict the body.
         if name != CONTENT_LENGTH && name != TRANSFER_ENCODING {
             response = response.header(name, value);
         }
@@ -208,13 +245,13 @@ fn json(body: ReplyBody) -> Result<Response<ReplyBody>, BoxError> {
     Ok(Response::builder().header(CONTENT_TYPE, "application/x-amz-json-1.1").body(body)?)
 }
 
-/// Makes hyper give the connection up without an answer.
+/// An error that makes hyper drop the connection without a response.
 #[derive(Debug)]
 struct Reset;
 
 impl fmt::Display for Reset {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the connection is reset on purpose")
+        formatter.write_str("the simulator resets this connection on purpose")
     }
 }
 

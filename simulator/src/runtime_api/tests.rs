@@ -18,7 +18,7 @@ fn request_id(next: &Answered) -> String {
 }
 
 #[tokio::test]
-async fn carries_payload_and_response() -> TestResult {
+async fn delivers_the_payload_and_returns_the_response() -> TestResult {
     let api = RuntimeApi::start().await?;
     let function = async {
         let invocation = next(&api).await?;
@@ -32,7 +32,7 @@ async fn carries_payload_and_response() -> TestResult {
         sleep(Duration::from_millis(50)).await;
         let path = url(&api, &format!("invocation/{id}/response"));
         assert_eq!(post(&path, &[], "{\"b\":2}").await?.status, 202);
-        assert_eq!(post(&path, &[], "{}").await?.status, 400, "answered twice");
+        assert_eq!(post(&path, &[], "{}").await?.status, 400, "a second answer");
         Ok::<_, Box<dyn std::error::Error>>(id)
     };
     let (answered, id) = tokio::join!(api.invoke("{\"a\":1}", LONG), function);
@@ -44,7 +44,7 @@ async fn carries_payload_and_response() -> TestResult {
 }
 
 #[tokio::test]
-async fn carries_errors() -> TestResult {
+async fn returns_errors() -> TestResult {
     let api = RuntimeApi::start().await?;
     let raw = r#"{"errorType":"InvalidEvent","errorMessage":"why"}"#;
     let function = async {
@@ -62,26 +62,26 @@ async fn carries_errors() -> TestResult {
 }
 
 #[tokio::test]
-async fn ready_means_that_the_function_has_asked() -> TestResult {
+async fn ready_waits_until_the_function_asks() -> TestResult {
     let api = RuntimeApi::start().await?;
     assert!(timeout(Duration::from_millis(50), api.ready()).await.is_err());
-    assert!(timeout(Duration::from_millis(100), next(&api)).await.is_err(), "there is no invocation");
+    assert!(timeout(Duration::from_millis(100), next(&api)).await.is_err(), "no invocation is waiting");
     timeout(Duration::from_secs(5), api.ready()).await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn an_invocation_that_was_given_up_is_not_handed_out() -> TestResult {
+async fn an_abandoned_invocation_is_not_sent() -> TestResult {
     let api = RuntimeApi::start().await?;
     assert!(timeout(Duration::from_millis(20), api.invoke("first", LONG)).await.is_err());
-    let (given_up, asked) = tokio::join!(timeout(Duration::from_millis(500), api.invoke("second", LONG)), next(&api));
-    assert!(given_up.is_err(), "nobody answered");
+    let (abandoned, asked) = tokio::join!(timeout(Duration::from_millis(500), api.invoke("second", LONG)), next(&api));
+    assert!(abandoned.is_err(), "nobody answers");
     assert_eq!(asked?.body, "second");
     Ok(())
 }
 
 #[tokio::test]
-async fn refuses_what_lambda_refuses() -> TestResult {
+async fn rejects_what_lambda_rejects() -> TestResult {
     let api = RuntimeApi::start().await?;
     assert_eq!(post(&url(&api, "invocation/unknown/response"), &[], "{}").await?.status, 400);
     assert_eq!(post(&url(&api, "restore/error"), &[], "{}").await?.status, 404);

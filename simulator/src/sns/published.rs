@@ -1,23 +1,23 @@
-//! A message as the topic took it.
+//! A published message.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// One published message.
+/// A message that the topic accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Published {
     /// The batch entry's `Id`.
     pub id: String,
-    /// The topic.
+    /// The ARN of the topic.
     pub topic_arn: String,
-    /// The subject, which only e-mail shows.
+    /// The subject, which only email subscribers see.
     pub subject: Option<String>,
-    /// `json` where the message differs by protocol.
+    /// `json` if the message differs by protocol.
     pub message_structure: Option<String>,
-    /// The message as it was sent.
+    /// The message as sent.
     pub message: String,
-    /// Data type and value by name; a binary value stays base64.
+    /// Message attributes: data type and value by name. Binary values stay encoded in Base64.
     pub attributes: BTreeMap<String, (String, String)>,
     /// `MessageGroupId`.
     pub group_id: Option<String>,
@@ -26,8 +26,8 @@ pub struct Published {
 }
 
 impl Published {
-    /// What a subscriber by this protocol (`sqs`, `email`, `sms`, …) receives: its own text of a message with JSON
-    /// structure, `default` where it has none there, and the message itself where there is no structure.
+    /// The text that a subscriber with this protocol (`sqs`, `email`, `sms`, …) receives. If the message has JSON structure,
+    /// this is the protocol's own text, or else `default`. `None` if such a message is malformed.
     #[must_use]
     pub fn body(&self, protocol: &str) -> Option<String> {
         if self.message_structure.as_deref() != Some("json") {
@@ -38,7 +38,7 @@ impl Published {
         text(protocol).or_else(|| text("default"))
     }
 
-    /// The default body parsed; null where that is not JSON.
+    /// The `default` text, parsed. Null if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         self.body("default").and_then(|body| serde_json::from_str(&body).ok()).unwrap_or_default()
@@ -48,7 +48,8 @@ impl Published {
         self.topic_arn.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo")
     }
 
-    /// What counts towards the limit of 262,144 bytes: the message, and its attributes' names, types and values.
+    /// The number of bytes that count toward the limit of 262,144: the message, and the names, types, and values of its
+    /// attributes.
     #[must_use]
     pub fn size(&self) -> usize {
         let attributes = self.attributes.iter().map(|(name, (kind, value))| name.len() + kind.len() + value.len());
@@ -64,7 +65,7 @@ mod tests {
     use crate::sns::rules::tests::message;
 
     #[test]
-    fn every_protocol_has_a_body() {
+    fn picks_the_text_of_a_protocol() {
         let structured = json!({"default": "{\"a\":1}", "email": "hello"}).to_string();
         let published = Published { message_structure: Some("json".into()), message: structured, ..message() };
         assert_eq!(published.body("email").as_deref(), Some("hello"));
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn size_counts_message_and_attributes() {
+    fn the_size_includes_attributes() {
         let attributes = BTreeMap::from([("To".to_owned(), ("String".to_owned(), "ä".to_owned()))]);
         let published = Published { message: "é!".into(), attributes, ..message() };
         assert_eq!(published.size(), 3 + 2 + 6 + 2);

@@ -1,21 +1,24 @@
-//! What SNS refuses. Emulators let most of this pass.
+//! The requests and entries that SNS rejects. Emulators accept most of them.
+//!
+//! The rules are those of <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html> and
+//! <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Published, form::Batch};
+use super::{Published, query::Batch};
 
-/// The most bytes that one call may carry.
+/// The maximum size of all messages of one call together, in bytes.
 const MAX_BYTES: usize = 262_144;
-/// The most entries that one call may carry.
+/// The maximum number of entries per call.
 const MAX_ENTRIES: usize = 10;
 
-/// A code and a message.
-pub(super) type Refusal = (&'static str, String);
+/// An error code and message.
+pub(super) type Rejection = (&'static str, String);
 
-/// What is wrong with the call as a whole.
-pub(super) fn check_batch(batch: &Batch) -> Result<(), Refusal> {
+/// Checks the call as a whole.
+pub(super) fn check_batch(batch: &Batch) -> Result<(), Rejection> {
     if !batch.topic_arn.starts_with("arn:") {
         return Err(("InvalidParameter", "Invalid parameter: TopicArn".to_owned()));
     }
@@ -36,14 +39,15 @@ pub(super) fn check_batch(batch: &Batch) -> Result<(), Refusal> {
     }
     let bytes: usize = batch.entries.iter().map(Published::size).sum();
     if bytes > MAX_BYTES {
-        let message = format!("The length of all the batch messages put together is {bytes} bytes: too many.");
+        let message =
+            format!("The length of all the batch messages put together is {bytes} bytes, more than {MAX_BYTES}.");
         return Err(("BatchRequestTooLong", message));
     }
     Ok(())
 }
 
-/// What is wrong with one entry, which leaves the others alone.
-pub(super) fn check_entry(entry: &Published) -> Result<(), Refusal> {
+/// Checks one entry. A rejected entry does not affect the others.
+pub(super) fn check_entry(entry: &Published) -> Result<(), Rejection> {
     let invalid = |what: &str| Err(("InvalidParameter", format!("Invalid parameter: {what}")));
     if entry.message.is_empty() {
         return invalid("Empty message");
@@ -66,21 +70,21 @@ pub(super) fn check_entry(entry: &Published) -> Result<(), Refusal> {
             return invalid(&format!("The message attribute '{name}' must contain a non-empty value"));
         }
         if kind == "Number" && value.parse::<f64>().is_err() {
-            return invalid(&format!("The message attribute '{name}' is no number"));
+            return invalid(&format!("The message attribute '{name}' is not a number"));
         }
     }
-    check_order(entry)
+    check_fifo(entry)
 }
 
-/// What belongs to FIFO topics.
-fn check_order(entry: &Published) -> Result<(), Refusal> {
+/// Checks the parameters for FIFO topics.
+fn check_fifo(entry: &Published) -> Result<(), Rejection> {
     let invalid = |what: &str| Err(("InvalidParameter", format!("Invalid parameter: {what}")));
     let fifo = entry.is_fifo();
     if fifo && entry.group_id.is_none() {
         return invalid("The MessageGroupId parameter is required for FIFO topics");
     }
     for (name, id) in [("MessageGroupId", &entry.group_id), ("MessageDeduplicationId", &entry.deduplication_id)] {
-        if id.as_deref().is_some_and(|id| !is_order_id(id)) {
+        if id.as_deref().is_some_and(|id| !is_fifo_id(id)) {
             return invalid(&format!("{name} can only include 1 to 128 alphanumeric and punctuation characters"));
         }
     }
@@ -100,7 +104,7 @@ fn is_subject(subject: &str) -> bool {
     printable && (1..100).contains(&subject.len()) && !subject.starts_with(' ')
 }
 
-fn is_order_id(id: &str) -> bool {
+fn is_fifo_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
@@ -110,7 +114,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A message that a standard topic takes.
+    /// A message that a standard topic accepts.
     pub(in crate::sns) fn message() -> Published {
         Published {
             id: "0".into(),
@@ -138,7 +142,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn takes_what_sns_takes() {
+    fn accepts_what_sns_accepts() {
         assert_eq!(check_entry(&message()), Ok(()));
         assert_eq!(check_entry(&fifo()), Ok(()));
         let every = (b'!'..=b'~').map(char::from).collect::<String>();
@@ -150,7 +154,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn refuses_entries_that_sns_refuses() {
+    fn rejects_entries_that_sns_rejects() {
         let subject = |subject: &str| Published { subject: Some(subject.into()), ..message() };
         let body = |body: &str| Published { message: body.into(), ..message() };
         let attribute = |kind: &str, value: &str| Published {
@@ -158,7 +162,7 @@ pub(super) mod tests {
             ..message()
         };
         let deduplication = |id: &str| Published { deduplication_id: Some(id.into()), ..fifo() };
-        let refused = [
+        let rejected = [
             subject(&"s".repeat(100)),
             subject(" x"),
             subject("a\nb"),
@@ -177,14 +181,14 @@ pub(super) mod tests {
             deduplication("ü"),
             Published { deduplication_id: Some("d".into()), ..message() },
         ];
-        for entry in refused {
+        for entry in rejected {
             let code = check_entry(&entry).map_err(|(code, _)| code);
             assert_eq!(code, Err("InvalidParameter"), "{entry:?}");
         }
     }
 
     #[test]
-    fn refuses_batches_that_sns_refuses() {
+    fn rejects_batches_that_sns_rejects() {
         let numbered = |count: usize| -> Vec<_> {
             (0..count).map(|number| Published { id: number.to_string(), ..message() }).collect()
         };
@@ -199,7 +203,7 @@ pub(super) mod tests {
         };
         assert_eq!(batch_code(sized(MAX_BYTES)), None);
         assert_eq!(batch_code(sized(MAX_BYTES + 1)), Some("BatchRequestTooLong"));
-        let nowhere = check_batch(&Batch { topic_arn: String::new(), entries: numbered(1) });
-        assert_eq!(nowhere.map_err(|(code, _)| code), Err("InvalidParameter"));
+        let without_topic = check_batch(&Batch { topic_arn: String::new(), entries: numbered(1) });
+        assert_eq!(without_topic.map_err(|(code, _)| code), Err("InvalidParameter"));
     }
 }

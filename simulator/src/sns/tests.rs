@@ -3,14 +3,11 @@ use std::time::Instant;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::{
-    fault::Fault,
-    testing::{Answered, TestResult, post},
-};
+use crate::testing::{Answered, TestResult, post};
 
 const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlencoded")];
 
-/// The form of a batch of plain messages, entry ids from 0.
+/// The form for a batch of plain messages. Entry IDs count from 0.
 fn form(messages: &[&str]) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("Action", "PublishBatch").append_pair("TopicArn", "arn:aws:sns:x:1:t");
@@ -34,7 +31,7 @@ fn xml(answer: &Answered) -> &str {
 }
 
 #[tokio::test]
-async fn shows_what_was_published() -> TestResult {
+async fn records_what_is_published() -> TestResult {
     let sns = Sns::start().await?;
     let mut live = sns.subscribe();
     assert_eq!(publish(&sns, &["a", "b"]).await?.status, 200);
@@ -51,7 +48,7 @@ async fn shows_what_was_published() -> TestResult {
 }
 
 #[tokio::test]
-async fn fails_as_scripted_and_then_takes() -> TestResult {
+async fn follows_the_script_and_then_publishes() -> TestResult {
     let sns = Sns::start().await?;
     let error = SnsAnswer::Error { status: 403, code: "AuthorizationError".into(), message: "no".into() };
     sns.script([
@@ -67,9 +64,9 @@ async fn fails_as_scripted_and_then_takes() -> TestResult {
     assert!(xml(&partial).contains(failed), "{}", xml(&partial));
     assert_eq!(texts(&sns.published()), ["a", "c"]);
 
-    let refused = publish(&sns, &["d"]).await?;
-    assert_eq!(refused.status, 403);
-    assert!(xml(&refused).contains("<Code>AuthorizationError</Code>"));
+    let rejected = publish(&sns, &["d"]).await?;
+    assert_eq!(rejected.status, 403);
+    assert!(xml(&rejected).contains("<Code>AuthorizationError</Code>"));
     assert!(publish(&sns, &["e"]).await.is_err());
     assert!(publish(&sns, &["f"]).await.is_err());
     assert_eq!(xml(&publish(&sns, &["g"]).await?), "<other/>");
@@ -84,7 +81,7 @@ async fn fails_as_scripted_and_then_takes() -> TestResult {
 }
 
 #[tokio::test]
-async fn refuses_what_sns_refuses() -> TestResult {
+async fn rejects_what_sns_rejects() -> TestResult {
     let sns = Sns::start().await?;
     let empty = publish(&sns, &[]).await?;
     assert_eq!(empty.status, 400);
@@ -100,7 +97,7 @@ async fn refuses_what_sns_refuses() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_caller_that_left_has_published_nothing() -> TestResult {
+async fn a_caller_that_disconnects_publishes_nothing() -> TestResult {
     let sns = Sns::start().await?;
     let delay = Duration::from_millis(200);
     sns.script([SnsAnswer::After(delay, Box::new(SnsAnswer::Take))]);
@@ -109,9 +106,9 @@ async fn a_caller_that_left_has_published_nothing() -> TestResult {
     assert!(sns.published().is_empty());
 
     sns.set_latency(delay);
-    let begun = Instant::now();
+    let started = Instant::now();
     publish(&sns, &["b"]).await?;
-    assert!(begun.elapsed() >= delay);
+    assert!(started.elapsed() >= delay);
     assert_eq!(texts(&sns.published()), ["b"]);
     Ok(())
 }

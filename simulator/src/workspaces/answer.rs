@@ -1,33 +1,36 @@
-//! What a call for an image gets.
+//! The answers to calls, and the order in which an image's calls get them.
 
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
 use super::DescriptionBody;
-use crate::{fault::Fault, http::Reply};
+use crate::http::{Fault, Reply};
 
 /// An answer to `DescribeCustomWorkspaceImageImport`.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// The response body, as it goes on the wire; see [`description`](super::description).
+    /// A 200 response with this body. [`description`](fn@super::description) builds one.
     Description(Value),
-    /// 400 `ResourceNotFoundException`.
+    /// A 400 `ResourceNotFoundException`.
     NotFound,
-    /// Any other error of the service.
+    /// Any other error.
     Error {
         /// The HTTP status.
         status: u16,
-        /// The `__type`.
+        /// The error code (`__type`).
         code: String,
-        /// The message.
+        /// The error message.
         message: String,
     },
-    /// No proper response.
+    /// A fault instead of a proper response.
     Fault(Fault),
-    /// The same, later.
+    /// Another answer, after a delay.
     After(Duration, Box<Answer>),
-    /// Anything else.
+    /// Any other reply.
     Raw(Reply),
 }
 
@@ -62,5 +65,76 @@ impl From<DescriptionBody> for Answer {
 impl From<Fault> for Answer {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+/// The answers defined for one image.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// One per call. The last one also answers all further calls.
+    Script(VecDeque<Answer>),
+    /// By time: the start, and answers sorted by their offset from it.
+    Timeline(Instant, Vec<(Duration, Answer)>),
+}
+
+impl Plan {
+    pub(super) fn timeline(from: Instant, mut answers: Vec<(Duration, Answer)>) -> Self {
+        answers.sort_by_key(|(offset, _)| *offset);
+        Self::Timeline(from, answers)
+    }
+
+    /// The answer that a call at `now` would get.
+    pub(super) fn peek(&self, now: Instant) -> Option<&Answer> {
+        match self {
+            Self::Script(answers) => answers.front(),
+            Self::Timeline(from, answers) => {
+                let elapsed = now.saturating_duration_since(*from);
+                answers.iter().rev().find(|(offset, _)| *offset <= elapsed).map(|(_, answer)| answer)
+            }
+        }
+    }
+
+    /// The answer to a call at `now`. `None` if the script is empty or the timeline's first offset is in the future.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Answer> {
+        match self {
+            Self::Script(answers) if answers.len() > 1 => answers.pop_front(),
+            plan => plan.peek(now).cloned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(answer: Option<Answer>) -> Option<String> {
+        answer.map(|answer| match answer {
+            Answer::Error { code, .. } => code,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn answer(code: &str) -> Answer {
+        Answer::Error { status: 400, code: code.into(), message: String::new() }
+    }
+
+    #[test]
+    fn a_script_repeats_its_last_answer() {
+        let mut plan = Plan::Script([answer("a"), answer("b")].into());
+        let codes: Vec<_> = (0..3).map(|_| code(plan.next(Instant::now()))).collect();
+        assert_eq!(codes, ["a", "b", "b"].map(|code| Some(code.to_owned())));
+        assert!(Plan::Script(VecDeque::new()).next(Instant::now()).is_none());
+    }
+
+    #[test]
+    fn a_timeline_follows_the_clock() {
+        let from = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut plan = Plan::timeline(from, vec![(second * 3, answer("b")), (second, answer("a"))]);
+        let at = |plan: &mut Plan, seconds| code(plan.next(from + second * seconds));
+        assert_eq!(at(&mut plan, 0), None);
+        assert_eq!(at(&mut plan, 1).as_deref(), Some("a"));
+        assert_eq!(at(&mut plan, 2).as_deref(), Some("a"));
+        assert_eq!(at(&mut plan, 9).as_deref(), Some("b"));
     }
 }

@@ -1,8 +1,10 @@
-//! Bodies of `DescribeCustomWorkspaceImageImport` as they are on the wire.
+//! Response bodies of `DescribeCustomWorkspaceImageImport`.
 
 use serde_json::{Map, Value, json};
 
-/// The values of `CustomWorkspaceImageImportState`, in the order in which AWS documents them: that of an import.
+/// The states of an import, in the order in which a successful import passes through them, with `ERROR` last. AWS lists
+/// them in this order:
+/// <https://docs.aws.amazon.com/workspaces/latest/api/API_DescribeCustomWorkspaceImageImport.html>.
 pub const STATES: [&str; 14] = [
     "PENDING",
     "IN_PROGRESS",
@@ -20,58 +22,58 @@ pub const STATES: [&str; 14] = [
     "ERROR",
 ];
 
-/// Begins a body with `ImageId` and `State`; only what is added further is sent.
+/// A body with `ImageId` and `State`. Every other member is absent until it is added.
 pub fn description(image_id: &str, state: &str) -> DescriptionBody {
     DescriptionBody(Map::new()).member("ImageId", image_id.into()).member("State", state.into())
 }
 
-/// A response body in the making. Times are epoch seconds with fractions, as JSON numbers.
+/// A builder for a response body. Times are JSON numbers: seconds since the Unix epoch, with fractions.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct DescriptionBody(Map<String, Value>);
 
 impl DescriptionBody {
-    /// `StateMessage`.
+    /// Sets `StateMessage`.
     pub fn message(self, text: &str) -> Self {
         self.member("StateMessage", text.into())
     }
 
-    /// `ProgressPercentage`.
+    /// Sets `ProgressPercentage`.
     pub fn progress(self, percentage: i32) -> Self {
         self.member("ProgressPercentage", percentage.into())
     }
 
-    /// `Created`.
+    /// Sets `Created`.
     pub fn created(self, epoch_seconds: f64) -> Self {
         self.member("Created", epoch_seconds.into())
     }
 
-    /// `LastUpdatedTime`.
+    /// Sets `LastUpdatedTime`.
     pub fn updated(self, epoch_seconds: f64) -> Self {
         self.member("LastUpdatedTime", epoch_seconds.into())
     }
 
-    /// `ImageSource` is an AMI.
+    /// Sets `ImageSource` to an AMI.
     pub fn ami(self, id: &str) -> Self {
         self.member("ImageSource", json!({"Ec2ImageId": id}))
     }
 
-    /// `ImageSource` is an EC2 import task.
+    /// Sets `ImageSource` to an EC2 import task.
     pub fn import_task(self, id: &str) -> Self {
         self.member("ImageSource", json!({"Ec2ImportTaskId": id}))
     }
 
-    /// `InfrastructureConfigurationArn`.
+    /// Sets `InfrastructureConfigurationArn`.
     pub fn infrastructure(self, arn: &str) -> Self {
         self.member("InfrastructureConfigurationArn", arn.into())
     }
 
-    /// `ImageBuilderInstanceId`.
+    /// Sets `ImageBuilderInstanceId`.
     pub fn instance(self, id: &str) -> Self {
         self.member("ImageBuilderInstanceId", id.into())
     }
 
-    /// One more of `ErrorDetails`.
+    /// Adds an error to `ErrorDetails`.
     pub fn error(mut self, code: &str, message: &str) -> Self {
         let error = json!({"ErrorCode": code, "ErrorMessage": message});
         match self.0.get_mut("ErrorDetails") {
@@ -81,7 +83,7 @@ impl DescriptionBody {
         self
     }
 
-    /// Any other member, or another value of a known one.
+    /// Sets any member.
     pub fn member(mut self, name: &str, value: Value) -> Self {
         self.0.insert(name.to_owned(), value);
         self
@@ -99,12 +101,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sends_only_what_was_set() {
+    fn contains_only_what_was_set() {
         assert_eq!(Value::from(description("wsi-1", "PENDING")), json!({"ImageId": "wsi-1", "State": "PENDING"}));
     }
 
     #[test]
-    fn knows_every_member() {
+    fn sets_every_member() {
         let body = description("wsi-1", "ERROR")
             .message("m")
             .progress(62)

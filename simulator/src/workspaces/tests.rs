@@ -8,7 +8,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    fault::Fault,
+    http::Fault,
     testing::{TestResult, post},
 };
 
@@ -21,7 +21,7 @@ async fn describe(url: &str, image_id: &str) -> Result<(u16, Value), Box<dyn Err
 }
 
 #[tokio::test]
-async fn answers_as_it_was_told() -> TestResult {
+async fn answers_as_scripted() -> TestResult {
     let workspaces = WorkSpaces::start().await?;
     let url = workspaces.url();
     workspaces.set("wsi-1", description("wsi-1", "PENDING").progress(3));
@@ -49,7 +49,7 @@ async fn answers_as_it_was_told() -> TestResult {
 }
 
 #[tokio::test]
-async fn refuses_what_it_does_not_know() -> TestResult {
+async fn rejects_what_it_does_not_support() -> TestResult {
     let workspaces = WorkSpaces::start().await?;
     let other = [("x-amz-target", "WorkspacesService.DescribeWorkspaces")];
     let requests: [(&[_], _, _); 3] = [
@@ -83,11 +83,11 @@ async fn throttles_above_a_rate() -> TestResult {
 }
 
 #[tokio::test]
-async fn counts_what_is_under_way_at_once() -> TestResult {
+async fn counts_concurrent_calls() -> TestResult {
     let workspaces = WorkSpaces::start().await?;
     workspaces.set_latency(Duration::from_millis(100));
     workspaces.set_default(Answer::After(Duration::from_millis(100), Box::new(Answer::NotFound)));
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut calls = JoinSet::new();
     for _ in 0..5 {
         let url = workspaces.url();
@@ -96,13 +96,13 @@ async fn counts_what_is_under_way_at_once() -> TestResult {
     for called in calls.join_all().await {
         called?;
     }
-    assert!(begun.elapsed() >= Duration::from_millis(200));
+    assert!(started.elapsed() >= Duration::from_millis(200));
     assert_eq!(workspaces.peak_concurrency(), 5);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_call_that_was_left_is_not_under_way() -> TestResult {
+async fn an_abandoned_call_is_not_concurrent() -> TestResult {
     let workspaces = WorkSpaces::start().await?;
     workspaces.set("wsi-1", Fault::NoAnswer);
     for _ in 0..3 {
@@ -114,7 +114,7 @@ async fn a_call_that_was_left_is_not_under_way() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_timeline_moves_by_itself() -> TestResult {
+async fn a_timeline_advances_with_time() -> TestResult {
     let workspaces = WorkSpaces::start().await?;
     let url = workspaces.url();
     let later = Duration::from_millis(200);
@@ -126,5 +126,82 @@ async fn a_timeline_moves_by_itself() -> TestResult {
     assert_eq!(describe(&url, "wsi-1").await?.1["State"], "PENDING");
     sleep(later).await;
     assert_eq!(describe(&url, "wsi-1").await?.1["State"], "COMPLETED");
+    Ok(())
+}
+
+#[tokio::test]
+async fn lists_images_by_page() -> TestResult {
+    const LIST: (&str, &str) = ("x-amz-target", "WorkspacesService.DescribeWorkspaceImages");
+    let workspaces = WorkSpaces::start().await?;
+    let url = workspaces.url();
+    let list = async |request: Value| -> Result<Value, Box<dyn Error>> {
+        Ok(serde_json::from_slice(&post(&url, &[LIST], request.to_string()).await?.body)?)
+    };
+    let throttled = Answer::Error { status: 400, code: "ThrottlingException".into(), message: "slow".into() };
+    workspaces.script("wsi-1", [description("wsi-1", "VALIDATING").into(), description("wsi-1", "COMPLETED").into()]);
+    workspaces.set("wsi-2", description("wsi-2", "ERROR"));
+    workspaces.set("wsi-3", throttled.clone());
+    workspaces.add_other_image("wsi-4");
+    workspaces.set("wsi-5", Answer::NotFound);
+    workspaces.set("wsi-6", description("wsi-6", "VALIDATING"));
+    workspaces.list("wsi-6", None);
+
+    let states = |page: &Value| -> Vec<String> {
+        let images = page["Images"].as_array().into_iter().flatten();
+        images.map(|image| format!("{} {}", image["ImageId"], image["State"]).replace('"', "")).collect()
+    };
+    let all = list(json!({})).await?;
+    assert_eq!(states(&all), ["wsi-1 PENDING", "wsi-2 ERROR", "wsi-3 PENDING", "wsi-4 PENDING"]);
+    assert_eq!(all["NextToken"], Value::Null);
+    assert_eq!(states(&list(json!({"ImageType": "SHARED"})).await?), [""; 0]);
+    assert_eq!(list(json!({"MaxResults": 26})).await?["__type"], "ValidationException");
+
+    let first = list(json!({"ImageType": "OWNED", "MaxResults": 3})).await?;
+    let second = list(json!({"NextToken": first["NextToken"]})).await?;
+    assert_eq!((states(&first).len(), states(&second)), (3, vec!["wsi-4 PENDING".to_owned()]));
+    workspaces.set_page_size(1);
+    assert_eq!(states(&list(json!({"MaxResults": 3})).await?), ["wsi-1 PENDING"], "listing uses up no answers");
+
+    describe(&url, "wsi-1").await?;
+    assert_eq!(states(&list(json!({})).await?), ["wsi-1 AVAILABLE"]);
+    workspaces.script_listing([Some(throttled), None]);
+    assert_eq!(list(json!({})).await?["__type"], "ThrottlingException");
+    assert_eq!(states(&list(json!({})).await?), ["wsi-1 AVAILABLE"]);
+    assert_eq!(workspaces.list_calls().len(), 9);
+    assert_eq!(workspaces.list_calls()[4].request, json!({"NextToken": "wsi-4"}));
+    Ok(())
+}
+
+#[tokio::test]
+async fn creates_images_and_bundles() -> TestResult {
+    let workspaces = WorkSpaces::start().await?;
+    let url = workspaces.url();
+    let call = async |operation: &str, body: &Value| -> Result<(u16, Value), Box<dyn Error>> {
+        let target = format!("WorkspacesService.{operation}");
+        let answer = post(&url, &[("x-amz-target", &target)], body.to_string()).await?;
+        Ok((answer.status, serde_json::from_slice(&answer.body)?))
+    };
+
+    let bundle = json!({
+        "BundleName": "b", "BundleDescription": "d", "ImageId": "wsi-1", "ComputeType": {"Name": "STANDARD"},
+        "UserStorage": {"Capacity": "50"},
+    });
+    let created = json!({"WorkspaceBundle": {
+        "BundleId": "wsb-bundle0001", "Name": "b", "Description": "d", "ImageId": "wsi-1",
+        "ComputeType": {"Name": "STANDARD"}, "UserStorage": {"Capacity": "50"},
+    }});
+    assert_eq!(call("CreateWorkspaceBundle", &bundle).await?, (200, created));
+    workspaces
+        .set("b", Answer::Error { status: 400, code: "ResourceLimitExceededException".into(), message: "m".into() });
+    let (status, body) = call("CreateWorkspaceBundle", &bundle).await?;
+    assert_eq!((status, &body["__type"]), (400, &json!("ResourceLimitExceededException")));
+    assert_eq!(workspaces.creations_of("b"), [bundle.clone(), bundle.clone()]);
+
+    let (status, body) = call("ImportCustomWorkspaceImage", &json!({"ImageName": "i"})).await?;
+    assert_eq!((status, &body["message"]), (400, &json!("ImageDescription is required.")));
+    let mut unknown = bundle.clone();
+    unknown["Bundle"] = json!(1);
+    let (status, body) = call("CreateWorkspaceBundle", &unknown).await?;
+    assert_eq!((status, &body["message"]), (400, &json!("Bundle is not a parameter.")));
     Ok(())
 }

@@ -1,3 +1,5 @@
+use serde_json::value::RawValue;
+
 use super::*;
 
 const LIMIT: Option<Duration> = Some(Duration::from_hours(1));
@@ -12,9 +14,9 @@ fn state(state: &str) -> State {
 }
 
 fn record(state_announced: &str, sequence: u64) -> Record {
-    let mut record = Record::new("wsi-0a1b2c3d4");
-    record.memory.state = State::parse(state_announced);
-    record.memory.sequence = sequence;
+    let mut record = Record::new(ImageId::parse("wsi-0a1b2c3d4").expect("valid"));
+    record.checkpoint.state = State::parse(state_announced);
+    record.checkpoint.sequence = sequence;
     record
 }
 
@@ -31,12 +33,12 @@ fn described_at(state: &str, updated: i64) -> Observation {
 }
 
 fn check(mut record: Record, found: &Observation) -> Record {
-    record.check(found, now(), LIMIT);
+    record.compare(found, now(), LIMIT);
     record
 }
 
 fn announced(mut record: Record) -> Record {
-    record.memory = record.memory.settled();
+    record.checkpoint = record.checkpoint.published();
     record
 }
 
@@ -45,59 +47,46 @@ fn owed(kind: Kind, sequence: u64, from: Option<&str>, to: &str) -> Transition {
 }
 
 #[test]
-fn image_ids_are_anchored_at_both_ends() {
-    for good in ["wsi-0a1b2c3d4", "wsi-000000000", &format!("wsi-{}", "z".repeat(63))] {
-        assert!(image_id_is_valid(good), "{good}");
-    }
-    let long = format!("wsi-{}", "z".repeat(64));
-    for bad in
-        ["", "wsi-", "wsi-0a1b2c3d", &long, "WSI-0a1b2c3d4", "wsi-0A1b2c3d4", " wsi-0a1b2c3d4", "wsi-0a1b2c3d4\n"]
-    {
-        assert!(!image_id_is_valid(bad), "{bad:?}");
-    }
-}
-
-#[test]
 fn another_state_is_owed_under_the_next_number() {
     let checked = check(record("PENDING", 3), &described("VALIDATING"));
-    assert_eq!(checked.memory.owed, Some(owed(Kind::StateChanged, 4, Some("PENDING"), "VALIDATING")));
-    assert_eq!(checked.memory.state, Some(state("PENDING")), "the state moves only once it is announced");
-    assert_eq!(checked.memory.sequence, 3);
+    assert_eq!(checked.checkpoint.owed, Some(owed(Kind::StateChanged, 4, Some("PENDING"), "VALIDATING")));
+    assert_eq!(checked.checkpoint.state, Some(state("PENDING")), "the state moves only after it was announced");
+    assert_eq!(checked.checkpoint.sequence, 3);
     assert_eq!(checked.outcome(), Outcome::Pending);
 
-    let settled = announced(checked);
-    assert_eq!(settled.memory.state, Some(state("VALIDATING")));
-    assert_eq!(settled.memory.sequence, 4);
-    assert_eq!(settled.memory.owed, None);
+    let published = announced(checked);
+    assert_eq!(published.checkpoint.state, Some(state("VALIDATING")));
+    assert_eq!(published.checkpoint.sequence, 4);
+    assert_eq!(published.checkpoint.owed, None);
 }
 
 #[test]
 fn the_first_state_comes_from_null() {
     let checked = check(record("", 0), &described("PENDING"));
-    assert_eq!(checked.memory.owed, Some(owed(Kind::StateChanged, 1, None, "PENDING")));
+    assert_eq!(checked.checkpoint.owed, Some(owed(Kind::StateChanged, 1, None, "PENDING")));
 }
 
 #[test]
-fn the_same_state_is_nothing_new() {
-    assert_eq!(check(record("PENDING", 0), &described("PENDING")).memory, record("PENDING", 0).memory);
+fn the_same_state_owes_nothing() {
+    assert_eq!(check(record("PENDING", 0), &described("PENDING")).checkpoint, record("PENDING", 0).checkpoint);
 }
 
 #[test]
 fn what_is_owed_comes_first_even_if_the_import_has_moved_on() {
     let seen = check(record("PENDING", 0), &described("VALIDATING"));
     let moved_on = check(seen.clone(), &described("PUBLISHING"));
-    assert_eq!(moved_on.memory.owed, seen.memory.owed);
-    let settled = announced(moved_on);
-    assert_eq!(settled.memory.state, Some(state("VALIDATING")));
-    assert_eq!(settled.outcome(), Outcome::Pending, "its described state is another");
-    let next = check(settled, &described("PUBLISHING"));
-    assert_eq!(next.memory.owed, Some(owed(Kind::StateChanged, 2, Some("VALIDATING"), "PUBLISHING")));
+    assert_eq!(moved_on.checkpoint.owed, seen.checkpoint.owed);
+    let published = announced(moved_on);
+    assert_eq!(published.checkpoint.state, Some(state("VALIDATING")));
+    assert_eq!(published.outcome(), Outcome::Pending, "the described state differs");
+    let next = check(published, &described("PUBLISHING"));
+    assert_eq!(next.checkpoint.owed, Some(owed(Kind::StateChanged, 2, Some("VALIDATING"), "PUBLISHING")));
 }
 
 #[test]
 fn a_settled_state_with_another_one_described_is_pending_and_checked_again() {
     let mut late = record("PENDING", 0);
-    late.memory.owed = Some(owed(Kind::StateChanged, 1, Some("PENDING"), "COMPLETED"));
+    late.checkpoint.owed = Some(owed(Kind::StateChanged, 1, Some("PENDING"), "COMPLETED"));
     let late = announced(check(late, &described("ERROR")));
     assert_eq!(late.outcome(), Outcome::Pending);
     assert!(late.needs_check());
@@ -109,92 +98,92 @@ fn completed_is_not_checked_again_and_failures_are() {
         assert_eq!(record(to, 1).needs_check(), needs_check, "{to}");
     }
     let mut owing = record("COMPLETED", 1);
-    owing.memory.owed = Some(owed(Kind::StateChanged, 2, Some("COMPLETED"), "ERROR"));
+    owing.checkpoint.owed = Some(owed(Kind::StateChanged, 2, Some("COMPLETED"), "ERROR"));
     assert!(owing.needs_check());
 }
 
 #[test]
 fn not_found_takes_two_checks_in_a_row() {
     let first = check(record("VALIDATING", 2), &Observation::NotFound);
-    assert!(first.memory.missing);
-    assert_eq!(first.memory.owed, None);
+    assert!(first.checkpoint.missing);
+    assert_eq!(first.checkpoint.owed, None);
     assert_eq!(first.outcome(), Outcome::Pending);
 
     let second = check(first.clone(), &Observation::NotFound);
-    assert_eq!(second.memory.owed, Some(owed(Kind::StateChanged, 3, Some("VALIDATING"), "NOT_FOUND")));
+    assert_eq!(second.checkpoint.owed, Some(owed(Kind::StateChanged, 3, Some("VALIDATING"), "NOT_FOUND")));
     let gone = announced(second);
     assert_eq!(gone.outcome(), Outcome::Failed);
     let still_gone = check(gone.clone(), &Observation::NotFound);
-    assert_eq!(still_gone.memory, gone.memory);
+    assert_eq!(still_gone.checkpoint, gone.checkpoint);
     assert_eq!(still_gone.outcome(), Outcome::Failed);
 
     let found = check(first, &described("VALIDATING"));
-    assert!(!found.memory.missing);
-    assert_eq!(found.memory.owed, None);
+    assert!(!found.checkpoint.missing);
+    assert_eq!(found.checkpoint.owed, None);
     let back = check(gone, &described("VALIDATING"));
-    assert_eq!(back.memory.owed, Some(owed(Kind::StateChanged, 4, Some("NOT_FOUND"), "VALIDATING")));
+    assert_eq!(back.checkpoint.owed, Some(owed(Kind::StateChanged, 4, Some("NOT_FOUND"), "VALIDATING")));
 }
 
 #[test]
-fn a_record_that_was_never_announced_can_go_missing_too() {
+fn an_image_without_any_announcement_can_become_not_found() {
     let gone = check(check(record("", 0), &Observation::NotFound), &Observation::NotFound);
-    assert_eq!(gone.memory.owed, Some(owed(Kind::StateChanged, 1, None, "NOT_FOUND")));
+    assert_eq!(gone.checkpoint.owed, Some(owed(Kind::StateChanged, 1, None, "NOT_FOUND")));
 }
 
 #[test]
 fn a_description_without_a_state_moves_nothing() {
     let mut before = record("VALIDATING", 2);
-    before.memory.stalled = true;
+    before.checkpoint.stalled = true;
     let nothing = Observation::Described(Box::default());
-    assert_eq!(check(before.clone(), &nothing).memory, before.memory);
+    assert_eq!(check(before.clone(), &nothing).checkpoint, before.checkpoint);
     let empty = described("");
-    assert_eq!(check(record("VALIDATING", 2), &empty).memory.owed, None);
+    assert_eq!(check(record("VALIDATING", 2), &empty).checkpoint.owed, None);
 }
 
 #[test]
 fn a_stall_is_announced_once() {
     let old = described_at("VALIDATING", NOW - 3_600_001);
     let stalled = check(record("VALIDATING", 2), &old);
-    assert_eq!(stalled.memory.owed, Some(owed(Kind::Stalled, 3, Some("VALIDATING"), "VALIDATING")));
-    assert!(!stalled.memory.stalled, "not before it is announced");
+    assert_eq!(stalled.checkpoint.owed, Some(owed(Kind::Stalled, 3, Some("VALIDATING"), "VALIDATING")));
+    assert!(!stalled.checkpoint.stalled, "not before the stall is announced");
     let stalled = announced(stalled);
-    assert!(stalled.memory.stalled);
+    assert!(stalled.checkpoint.stalled);
     assert_eq!(stalled.outcome(), Outcome::Pending);
-    assert_eq!(check(stalled.clone(), &old).memory, stalled.memory);
+    assert_eq!(check(stalled.clone(), &old).checkpoint, stalled.checkpoint);
 
     let recent = check(stalled.clone(), &described_at("VALIDATING", NOW - 3_600_000));
-    assert!(!recent.memory.stalled, "and ends unannounced");
-    assert_eq!(recent.memory.owed, None);
-    assert_eq!(recent.memory.sequence, 3);
+    assert!(!recent.checkpoint.stalled, "a stall ends without an announcement");
+    assert_eq!(recent.checkpoint.owed, None);
+    assert_eq!(recent.checkpoint.sequence, 3);
 
     let moved = announced(check(stalled, &described_at("PUBLISHING", NOW - 3_600_001)));
-    assert!(!moved.memory.stalled);
-    assert_eq!(moved.memory.state, Some(state("PUBLISHING")));
+    assert!(!moved.checkpoint.stalled);
+    assert_eq!(moved.checkpoint.state, Some(state("PUBLISHING")));
 }
 
 #[test]
 fn a_transition_comes_before_a_stall() {
     let checked = check(record("PENDING", 0), &described_at("VALIDATING", 0));
-    assert_eq!(checked.memory.owed, Some(owed(Kind::StateChanged, 1, Some("PENDING"), "VALIDATING")));
+    assert_eq!(checked.checkpoint.owed, Some(owed(Kind::StateChanged, 1, Some("PENDING"), "VALIDATING")));
     let next = check(announced(checked), &described_at("VALIDATING", 0));
-    assert_eq!(next.memory.owed, Some(owed(Kind::Stalled, 2, Some("VALIDATING"), "VALIDATING")));
+    assert_eq!(next.checkpoint.owed, Some(owed(Kind::Stalled, 2, Some("VALIDATING"), "VALIDATING")));
 }
 
 #[test]
 fn only_pending_imports_stall() {
     for settled in ["ERROR", "COMPLETED"] {
         let mut before = record(settled, 1);
-        before.memory.stalled = true;
+        before.checkpoint.stalled = true;
         let checked = check(before, &described_at(settled, 0));
-        assert_eq!(checked.memory.owed, None, "{settled}");
-        assert!(!checked.memory.stalled, "the outcome has settled");
+        assert_eq!(checked.checkpoint.owed, None, "{settled}");
+        assert!(!checked.checkpoint.stalled, "the import has settled");
     }
 }
 
 #[test]
 fn an_unknown_state_stalls_like_any_other() {
     let checked = check(record("NEWER_THAN_US", 1), &described_at("NEWER_THAN_US", 0));
-    assert_eq!(checked.memory.owed.expect("a stall").kind, Kind::Stalled);
+    assert_eq!(checked.checkpoint.owed.expect("a stall").kind, Kind::Stalled);
 }
 
 #[test]
@@ -203,15 +192,15 @@ fn without_a_time_or_without_a_limit_there_is_no_stall() {
         state: Some("VALIDATING".to_owned()),
         ..Description::default()
     }));
-    assert_eq!(check(record("VALIDATING", 1), &timeless).memory.owed, None);
+    assert_eq!(check(record("VALIDATING", 1), &timeless).checkpoint.owed, None);
     let old = described_at("VALIDATING", 0);
     let mut unlimited = record("VALIDATING", 1);
-    unlimited.check(&old, now(), None);
-    assert_eq!(unlimited.memory.owed, None);
+    unlimited.compare(&old, now(), None);
+    assert_eq!(unlimited.checkpoint.owed, None);
 }
 
 #[test]
-fn a_check_that_works_out_drops_the_error() {
+fn a_successful_check_drops_the_error() {
     let mut before = record("VALIDATING", 1);
     before.check_error = Some(CheckError { error: "Sns.Timeout".to_owned(), cause: String::new() });
     before.truncated = true;
@@ -221,10 +210,11 @@ fn a_check_that_works_out_drops_the_error() {
 }
 
 #[test]
-fn a_carried_description_of_any_form_is_carried() {
+fn a_description_of_any_form_is_carried() {
     let mut odd = record("VALIDATING", 1);
-    odd.description = Some(RawValue::from_string(r#"{"State": 5, "Deep": [1e400]}"#.to_owned()).expect("JSON"));
+    let json = RawValue::from_string(r#"{"State": 5, "Deep": [1e400]}"#.to_owned()).expect("JSON");
+    odd.description = Some(CarriedDescription::from_json(json));
     assert_eq!(odd.outcome(), Outcome::Pending);
     let missing = check(odd, &Observation::NotFound);
-    assert_eq!(missing.description.expect("carried").get(), r#"{"State": 5, "Deep": [1e400]}"#);
+    assert_eq!(missing.description.expect("carried").json().get(), r#"{"State": 5, "Deep": [1e400]}"#);
 }

@@ -1,4 +1,4 @@
-//! One fault on one call: the fault comes, the invocation answers, the fault goes, and nothing was lost.
+//! The test of one fault on one call: an invocation meets the fault, and the invocations after it lose nothing.
 
 use std::{
     fmt::{self, Display},
@@ -11,45 +11,56 @@ use simulator::{Act, Fault, Proxy, Reply, Request, Tls};
 
 use super::{
     clock,
-    report::Answer,
+    report::InvocationResult,
     services::{Service, Services},
-    table::{Answers, Trouble, WrongEndpoint},
+    table::{Expected, InjectedFault, WrongEndpoint},
 };
 use crate::support::{Rig, emulator::Table};
 
-/// The calls of an invocation, in their order.
+/// The calls of an invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
-    /// The ledger is read.
+    /// Lists images, to discover imports.
+    List,
+    /// Scans the ledger, to discover imports.
+    Scan,
+    /// Reads the ledger.
     Read,
-    /// The import is described.
+    /// Describes the import.
     Describe,
-    /// What is owed is written to the ledger.
-    Owe,
-    /// What is owed is published.
+    /// Records in the ledger what is owed.
+    RecordOwed,
+    /// Publishes the announcement.
     Publish,
-    /// What was published is crossed off in the ledger.
-    Settle,
+    /// Marks the announcement as published in the ledger.
+    MarkPublished,
 }
 
 impl Call {
+    /// Whether the call takes place only if the event asks for discovery.
+    pub(super) fn discovers(self) -> bool {
+        matches!(self, Self::List | Self::Scan)
+    }
+
     pub(super) fn service(self) -> Service {
         match self {
-            Self::Describe => Service::WorkSpaces,
+            Self::List | Self::Describe => Service::WorkSpaces,
             Self::Publish => Service::Sns,
-            Self::Read | Self::Owe | Self::Settle => Service::DynamoDb,
+            Self::Scan | Self::Read | Self::RecordOwed | Self::MarkPublished => Service::DynamoDb,
         }
     }
 
-    /// Whether a request to its service is this call.
-    pub(super) fn is(self, operation: &str, request: &Request) -> bool {
+    /// Whether a request to the service is this call.
+    pub(super) fn matches(self, operation: &str, request: &Request) -> bool {
         let owes = || String::from_utf8_lossy(&request.body).contains(r#""Owed":{"M""#);
         match self {
+            Self::List => operation == "DescribeWorkspaceImages",
+            Self::Scan => operation == "Scan",
             Self::Describe => operation == "DescribeCustomWorkspaceImageImport",
             Self::Publish => operation == "PublishBatch",
             Self::Read => operation == "BatchGetItem",
-            Self::Owe => operation == "PutItem" && owes(),
-            Self::Settle => operation == "PutItem" && !owes(),
+            Self::RecordOwed => operation == "PutItem" && owes(),
+            Self::MarkPublished => operation == "PutItem" && !owes(),
         }
     }
 }
@@ -57,23 +68,25 @@ impl Call {
 impl Display for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            Self::List => "WorkSpaces, list",
+            Self::Scan => "DynamoDB, scan",
             Self::Read => "DynamoDB, read",
             Self::Describe => "WorkSpaces, describe",
-            Self::Owe => "DynamoDB, owe",
+            Self::RecordOwed => "DynamoDB, record owed",
             Self::Publish => "SNS, publish",
-            Self::Settle => "DynamoDB, settle",
+            Self::MarkPublished => "DynamoDB, mark published",
         })
     }
 }
 
-/// What the function remembers by.
+/// Where the function keeps its checkpoints between invocations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Memory {
+pub(super) enum Storage {
     Ledger,
     Payload,
 }
 
-/// Which of the calls meet the fault.
+/// Which calls the fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     FirstCall,
@@ -81,9 +94,14 @@ pub(super) enum When {
 }
 
 impl When {
-    /// Long enough for the SDK to give a slow first call up and to try again; short where there is nothing to wait for.
-    fn deadline(self) -> Duration {
-        Duration::from_secs(if self == Self::FirstCall { 30 } else { 4 })
+    /// The time until the deadline. If only the first call meets the fault, the SDK has time to abandon and retry it.
+    /// Discovery gets less of the time than other calls.
+    fn deadline(self, call: Call) -> Duration {
+        Duration::from_secs(match self {
+            Self::FirstCall if call.discovers() => 60,
+            Self::FirstCall => 30,
+            Self::EveryCall => 4,
+        })
     }
 }
 
@@ -93,21 +111,21 @@ impl Display for When {
     }
 }
 
-impl Trouble {
-    /// What becomes of a request that meets it.
+impl InjectedFault {
+    /// What the proxy does with a request that the fault hits.
     pub(super) fn act(&self, service: Service, request: &Request) -> Act {
         match self {
-            Self::Wire(fault) => Act::Reply(Reply::Fault(fault.clone())),
-            Self::AnswerLost => Act::ForwardThen(Fault::Reset),
-            Self::Late(delay) => Act::Delay(*delay),
+            Self::Connection(fault) => Act::Reply(Reply::Fault(fault.clone())),
+            Self::ResponseLost => Act::ForwardThen(Fault::Reset),
+            Self::Delay(delay) => Act::Delay(*delay),
             Self::Error(status, codes) => Act::Reply(service.error(*status, codes[service as usize])),
             Self::Clock(codes) => clock::act(service, codes[service as usize], request),
-            // The requests that still arrive are those to the right endpoint.
+            // The proxy is the right endpoint.
             Self::Endpoint(_) => Act::Forward,
         }
     }
 
-    /// The code that the service answers with.
+    /// The error code from the service.
     pub(super) fn code(&self, service: Service) -> &'static str {
         match self {
             Self::Error(_, codes) | Self::Clock(codes) => codes[service as usize],
@@ -116,73 +134,77 @@ impl Trouble {
     }
 }
 
-/// A fault, where and when it strikes, and what the invocation has to answer.
+/// A fault, the calls that it hits, and what the invocation returns.
 pub(super) struct Cell {
     pub(super) call: Call,
-    pub(super) memory: Memory,
-    pub(super) trouble: Trouble,
+    pub(super) storage: Storage,
+    pub(super) fault: InjectedFault,
     pub(super) when: When,
-    pub(super) answers: Answers,
+    pub(super) expected: Expected,
 }
 
 impl Cell {
     /// Whether there is such a case.
-    pub(super) fn makes_sense(&self) -> bool {
-        match (&self.trouble, self.answers) {
-            (_, Answers::Nothing) => false,
-            // It is wrong for all of a service's calls, and the first one tells.
-            (Trouble::Endpoint(_), _) => !matches!(self.call, Call::Owe | Call::Settle),
+    pub(super) fn exists(&self) -> bool {
+        match (&self.fault, self.expected) {
+            (_, Expected::NotApplicable) => false,
+            // A wrong endpoint fails the first read of DynamoDB, so there is no write, and a scan is not all that fails.
+            (InjectedFault::Endpoint(_), _) => {
+                !matches!(self.call, Call::Scan | Call::RecordOwed | Call::MarkPublished)
+            }
             _ => true,
         }
     }
 
-    /// Whether the SDK has to give a first call up, which it does after ten seconds.
-    pub(super) fn waits_for_long(&self) -> bool {
-        self.when == When::FirstCall && matches!(self.trouble, Trouble::Wire(Fault::NoAnswer | Fault::SlowBody(_)))
+    /// Whether the test waits until the SDK abandons the first call, after ten seconds.
+    pub(super) fn mostly_waits(&self) -> bool {
+        self.when == When::FirstCall
+            && matches!(self.fault, InjectedFault::Connection(Fault::NoAnswer | Fault::SlowBody(_)))
     }
 
-    /// Sees to it that all of this comes true.
-    pub(super) async fn run(self, table: Table) -> Answer {
-        let services = Services::new((self.memory == Memory::Ledger).then_some(table.name.as_str())).await;
-        services.describe("VALIDATING");
+    /// Runs the test and returns the result of the invocation that meets the fault.
+    pub(super) async fn run(self, table: Table) -> InvocationResult {
+        let services = Services::new((self.storage == Storage::Ledger).then_some(table.name.as_str())).await;
+        services.set_state("VALIDATING");
 
-        // The fault strikes.
+        // The first invocation meets the fault.
         let (rig, _server) = self.start(&services).await;
-        self.strike(&services);
+        self.inject(&services);
         let mut record = services.first_record();
-        let answer = Answer::to(&rig, &record, self.when.deadline()).await;
-        assert_eq!(answer.name, self.expected(), "{answer:?}");
-        if let Trouble::Endpoint(endpoint) = self.trouble {
-            assert!(answer.message.contains(endpoint.said()), "{}", answer.message);
+        let event = if self.call.discovers() { json!({"Discover": true}) } else { json!({"Imports": [record]}) };
+        let result = InvocationResult::of_event(&rig, &event, self.when.deadline(self.call)).await;
+        assert_eq!(result.name, self.expected_name(), "{result:?}");
+        if let InjectedFault::Endpoint(endpoint) = self.fault {
+            assert!(result.message.contains(endpoint.cause()), "{}", result.message);
         }
 
-        // The fault is gone: what was owed goes out with the next invocation, once.
+        // Without the fault, the next invocation announces the transition, or has nothing left to announce.
         services.proxy(self.call.service()).clear();
-        let rig = if let Trouble::Endpoint(_) = self.trouble { services.stage().await.start().await } else { rig };
-        if let Some(response) = &answer.response {
+        let rig = if let InjectedFault::Endpoint(_) = self.fault { services.stage().start().await } else { rig };
+        if let Some(response) = &result.response {
             record = services.next_record(response);
         }
-        record = services.tick(&rig, record).await;
+        record = services.check(&rig, record).await;
         assert_eq!(self.announced(&services), ["1:VALIDATING"]);
 
-        // And the import is followed on as if nothing had happened.
-        services.describe("PUBLISHING");
-        record = services.tick(&rig, record).await;
+        // The next transition is announced as usual.
+        services.set_state("PUBLISHING");
+        record = services.check(&rig, record).await;
         assert_eq!(self.announced(&services), ["1:VALIDATING", "2:PUBLISHING"]);
-        let remembered = services.remembered(&table, &record).await;
-        assert_eq!(json!([remembered["State"], remembered["Sequence"]]), json!(["PUBLISHING", 2]));
-        assert_eq!(remembered["Owed"], Value::Null);
-        answer
+        let checkpoint = services.checkpoint(&table, &record).await;
+        assert_eq!(json!([checkpoint["State"], checkpoint["Sequence"]]), json!(["PUBLISHING", 2]));
+        assert_eq!(checkpoint["Owed"], Value::Null);
+        result
     }
 
-    /// Starts the function, and what its wrong endpoint leads to.
+    /// Starts the function, with a wrong endpoint if that is the fault. Returns the server there, if any.
     async fn start(&self, services: &Services) -> (Rig, Option<Proxy>) {
         let service = self.call.service();
         let right = services.proxy(service).url();
-        let (stage, server) = (services.stage().await, self.wrong_server(&right).await);
-        let url = match &self.trouble {
-            Trouble::Endpoint(WrongEndpoint::NoSuchHost) => "http://nowhere.invalid".to_owned(),
-            Trouble::Endpoint(WrongEndpoint::NoTls) => right.replace("http:", "https:"),
+        let (stage, server) = (services.stage(), self.wrong_server(&right).await);
+        let url = match &self.fault {
+            InjectedFault::Endpoint(WrongEndpoint::NoSuchHost) => "http://nowhere.invalid".to_owned(),
+            InjectedFault::Endpoint(WrongEndpoint::NoTls) => right.replace("http:", "https:"),
             _ => server.as_ref().map_or(right, Proxy::url),
         };
         let rig = stage.set(service.endpoint_variable(), &url).start().await;
@@ -191,41 +213,53 @@ impl Cell {
     }
 
     async fn wrong_server(&self, right: &str) -> Option<Proxy> {
-        let Trouble::Endpoint(WrongEndpoint::UntrustedCertificate) = self.trouble else { return None };
+        let InjectedFault::Endpoint(WrongEndpoint::UntrustedCertificate) = self.fault else { return None };
         let tls = Tls::new().expect("certificates");
         Some(Proxy::start_tls(right, &tls).await.expect("the proxy starts"))
     }
 
-    fn strike(&self, services: &Services) {
-        let (call, when, trouble) = (self.call, self.when, self.trouble.clone());
-        let struck = AtomicBool::new(false);
+    /// Makes the proxy inject the fault.
+    fn inject(&self, services: &Services) {
+        let (call, when, fault) = (self.call, self.when, self.fault.clone());
+        let injected = AtomicBool::new(false);
         services.proxy(call.service()).on(move |operation, request| {
-            if !call.is(operation, request) || when == When::FirstCall && struck.swap(true, Ordering::SeqCst) {
+            if !call.matches(operation, request) || when == When::FirstCall && injected.swap(true, Ordering::SeqCst) {
                 return Act::Forward;
             }
-            trouble.act(call.service(), request)
+            fault.act(call.service(), request)
         });
     }
 
-    fn expected(&self) -> String {
-        let code = match self.answers {
-            Answers::Fails(code) => code,
-            Answers::FailsWithItsCode => self.trouble.code(self.call.service()),
-            Answers::Success | Answers::Nothing => return "success".to_owned(),
+    /// The name of the expected result.
+    fn expected_name(&self) -> String {
+        let code = match self.expected {
+            Expected::Fails(code) => code,
+            Expected::FailsWithServiceCode => self.fault.code(self.call.service()),
+            Expected::Success | Expected::NotApplicable => return "success".to_owned(),
         };
         let error = format!("{:?}.{code}", self.call.service());
-        // By then it was announced: the invocation has done something useful, and its record tells of the error.
-        if self.call == Call::Settle { format!("CheckError {error}") } else { error }
+        if self.call == Call::Scan {
+            // The list of images names the import.
+            return format!("DiscoverError {error}");
+        }
+        let succeeds = match self.call {
+            // The transition is announced by then.
+            Call::MarkPublished => true,
+            // The response carries what is owed, unless the error does not pass by itself.
+            Call::Publish => !matches!(self.fault, InjectedFault::Error(400, _)),
+            Call::List | Call::Scan | Call::Read | Call::Describe | Call::RecordOwed => false,
+        };
+        if succeeds { format!("CheckError {error}") } else { error }
     }
 
-    /// What was announced; a repeat, under the same id, counts only where it must not be.
+    /// What was announced. Leaves out repeats with the same ID if the fault may cause them.
     fn announced(&self, services: &Services) -> Vec<String> {
         let mut announced = services.announced();
-        // SNS may have taken it without the function's hearing of it, or without the ledger's.
+        // The announcement is repeated if the function does not learn that SNS accepted it, or cannot mark it as published.
         let may_repeat = match self.call {
-            Call::Publish => matches!(self.trouble, Trouble::AnswerLost),
-            Call::Settle => true,
-            Call::Read | Call::Describe | Call::Owe => false,
+            Call::Publish => matches!(self.fault, InjectedFault::ResponseLost),
+            Call::MarkPublished => true,
+            Call::List | Call::Scan | Call::Read | Call::Describe | Call::RecordOwed => false,
         };
         if may_repeat {
             announced.dedup();

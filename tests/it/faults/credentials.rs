@@ -1,5 +1,5 @@
-//! Credentials that expire, handed out by a server on loopback as a container's are
-//! (`AWS_CONTAINER_CREDENTIALS_FULL_URI`). In Lambda itself they come by the environment and outlive the sandbox.
+//! Credentials that expire, and a source of credentials that fails. A local server issues them, as for containers
+//! (`AWS_CONTAINER_CREDENTIALS_FULL_URI`). Lambda itself passes credentials in environment variables.
 
 use std::{
     sync::{
@@ -14,20 +14,20 @@ use serde_json::json;
 use simulator::{Act, Fault, Reply, Request, Server};
 
 use super::{
-    report::{Answer, Report},
+    report::{InvocationResult, Report},
     services::{Service, Services},
 };
 use crate::support::{Rig, SECRET_KEY, SESSION_TOKEN, Stage, emulator::ministack};
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// The SDK uses credentials no more from 5 to 10 s before they expire, so these are for one call.
-const FOR_ONE_CALL: Duration = Duration::from_secs(5);
+/// The SDK refreshes credentials 5 to 10 seconds before they expire, so it uses these for one call only.
+const LIFETIME_OF_ONE_CALL: Duration = Duration::from_secs(5);
 
-/// These are used for 5 s at most.
-const FOR_FIVE_SECONDS: Duration = Duration::from_secs(10);
+/// The SDK uses these for at most five seconds.
+const LIFETIME_OF_FIVE_SECONDS: Duration = Duration::from_secs(10);
 
-/// Hands out credentials: `AKID1`, `AKID2` and so on.
+/// A server that issues credentials with the access key IDs `AKID1`, `AKID2` and so on.
 struct Source {
     server: Server,
     issued: Arc<AtomicUsize>,
@@ -35,7 +35,7 @@ struct Source {
 }
 
 impl Source {
-    /// Each key expires after this time; while the source is broken, it replies as said.
+    /// Credentials expire after `lifetime`. While the source is broken, it replies with `when_broken`.
     async fn start(lifetime: Duration, when_broken: Reply) -> Self {
         let (issued, broken) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let (count, is_broken) = (Arc::clone(&issued), Arc::clone(&broken));
@@ -56,7 +56,7 @@ impl Source {
         Self { server: Server::start(handler, None).await.expect("the server starts"), issued, broken }
     }
 
-    async fn of(lifetime: Duration) -> Self {
+    async fn with_lifetime(lifetime: Duration) -> Self {
         Self::start(lifetime, Reply::json(500, &json!({}))).await
     }
 
@@ -64,11 +64,11 @@ impl Source {
         self.issued.load(Ordering::SeqCst)
     }
 
-    /// A function that has these credentials and no others.
-    async fn serve(&self, stage: Stage) -> Rig {
+    /// Starts a function that has no other credentials.
+    async fn start_function(&self, stage: Stage) -> Rig {
         let stage = stage.unset("AWS_ACCESS_KEY_ID").unset("AWS_SECRET_ACCESS_KEY").unset("AWS_SESSION_TOKEN");
         let url = format!("{}/credentials", self.server.url());
-        // The keys of the invocations are counted; opening connections would take some before.
+        // The tests count the keys. Opening connections during init would use some.
         let stage = stage.set("CONNECT_IN_INIT", "false");
         let rig = stage.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url).start().await;
         rig.ready().await;
@@ -76,15 +76,15 @@ impl Source {
     }
 }
 
-/// The number of the key that signed a request.
+/// The number of the access key that signed a request.
 fn key(request: &Request) -> usize {
     let authorization = request.headers["authorization"].to_str().expect("text");
     let key = authorization.split_once("Credential=AKID").and_then(|(_, rest)| rest.split_once('/'));
     key.expect("one of the source's keys").0.parse().expect("a number")
 }
 
-/// Every service takes a key from this number on, and says of any other that it has expired.
-fn take_from(services: &Services, oldest: &Arc<AtomicUsize>) {
+/// Makes every service accept keys from this number on and reject older ones as expired.
+fn accept_keys_from(services: &Services, oldest: &Arc<AtomicUsize>) {
     for (service, code) in
         Service::ALL.into_iter().zip(["ExpiredTokenException", "ExpiredToken", "ExpiredTokenException"])
     {
@@ -99,53 +99,53 @@ fn take_from(services: &Services, oldest: &Arc<AtomicUsize>) {
     }
 }
 
-/// The keys that signed what this service was sent.
+/// The numbers of the keys that signed the requests to a service, in order.
 fn keys(services: &Services, service: Service) -> Vec<usize> {
     services.proxy(service).requests().iter().map(|(_, request)| key(request)).collect()
 }
 
 #[tokio::test]
-async fn refreshed_in_the_middle_of_an_invocation() {
+async fn expiring_credentials_are_refreshed_during_an_invocation() {
     let table = ministack().table().await;
     let services = Services::new(Some(&table.name)).await;
-    services.describe("VALIDATING");
-    let source = Source::of(FOR_ONE_CALL).await;
-    take_from(&services, &source.issued); // only the last one issued is any good
-    let rig = source.serve(services.stage().await).await;
-    let answer = Answer::to(&rig, &services.first_record(), Duration::from_secs(4)).await;
-    assert_eq!(answer.name, "success");
+    services.set_state("VALIDATING");
+    let source = Source::with_lifetime(LIFETIME_OF_ONE_CALL).await;
+    accept_keys_from(&services, &source.issued); // only the last key issued is accepted
+    let rig = source.start_function(services.stage()).await;
+    let result = InvocationResult::of(&rig, &services.first_record(), Duration::from_secs(4)).await;
+    assert_eq!(result.name, "success");
     assert_eq!(services.announced(), ["1:VALIDATING"]);
-    assert_eq!(keys(&services, Service::DynamoDb), [1, 3, 5], "read, owe, settle");
+    assert_eq!(keys(&services, Service::DynamoDb), [1, 3, 5], "read, record owed, mark published");
     assert_eq!(keys(&services, Service::WorkSpaces), [2]);
     assert_eq!(keys(&services, Service::Sns), [4]);
 }
 
 #[tokio::test]
-async fn refreshed_between_two_invocations() {
+async fn expiring_credentials_are_refreshed_between_invocations() {
     let table = ministack().table().await;
     let services = Services::new(Some(&table.name)).await;
-    services.describe("VALIDATING");
-    let source = Source::of(FOR_FIVE_SECONDS).await;
+    services.set_state("VALIDATING");
+    let source = Source::with_lifetime(LIFETIME_OF_FIVE_SECONDS).await;
     let oldest = Arc::<AtomicUsize>::default();
-    take_from(&services, &oldest);
-    let rig = source.serve(services.stage().await).await;
-    services.tick(&rig, services.first_record()).await;
+    accept_keys_from(&services, &oldest);
+    let rig = source.start_function(services.stage()).await;
+    services.check(&rig, services.first_record()).await;
     tokio::time::sleep(Duration::from_millis(5_100)).await;
     oldest.store(source.issued() + 1, Ordering::SeqCst);
-    services.describe("PUBLISHING");
-    services.tick(&rig, services.first_record()).await;
+    services.set_state("PUBLISHING");
+    services.check(&rig, services.first_record()).await;
     assert_eq!(services.announced(), ["1:VALIDATING", "2:PUBLISHING"]);
 }
 
 #[tokio::test]
-async fn asked_for_once_while_they_last_and_for_all_three_services() {
+async fn valid_credentials_are_requested_once_for_all_services() {
     let table = ministack().table().await;
     let services = Services::new(Some(&table.name)).await;
-    let source = Source::of(HOUR).await;
-    let rig = source.serve(services.stage().await).await;
+    let source = Source::with_lifetime(HOUR).await;
+    let rig = source.start_function(services.stage()).await;
     for state in ["VALIDATING", "PUBLISHING"] {
-        services.describe(state);
-        services.tick(&rig, services.first_record()).await;
+        services.set_state(state);
+        services.check(&rig, services.first_record()).await;
     }
     assert_eq!(source.issued(), 1);
     for service in Service::ALL {
@@ -153,56 +153,56 @@ async fn asked_for_once_while_they_last_and_for_all_three_services() {
     }
 }
 
-/// The SDK goes by the expiration that it was told, whatever a service says: the invocations fail by name until then,
-/// and nothing is lost meanwhile. A new sandbox asks anew.
+/// The SDK keeps credentials until they expire, even if a service rejects them. Until then, invocations fail with the
+/// service's error, and nothing is lost. A new execution environment requests new credentials.
 #[tokio::test]
-async fn a_key_that_a_service_calls_expired_before_its_time() {
+async fn credentials_that_a_service_rejects_before_they_expire() {
     let table = ministack().table().await;
     let services = Services::new(Some(&table.name)).await;
-    services.describe("VALIDATING");
-    let source = Source::of(HOUR).await;
-    take_from(&services, &Arc::new(AtomicUsize::new(2)));
-    let rig = source.serve(services.stage().await).await;
+    services.set_state("VALIDATING");
+    let source = Source::with_lifetime(HOUR).await;
+    accept_keys_from(&services, &Arc::new(AtomicUsize::new(2)));
+    let rig = source.start_function(services.stage()).await;
     for _ in 0..2 {
-        let answer = Answer::to(&rig, &services.first_record(), Duration::from_secs(4)).await;
-        assert_eq!(answer.name, "DynamoDb.ExpiredTokenException");
+        let result = InvocationResult::of(&rig, &services.first_record(), Duration::from_secs(4)).await;
+        assert_eq!(result.name, "DynamoDb.ExpiredTokenException");
     }
-    let rig = source.serve(services.stage().await).await;
-    services.tick(&rig, services.first_record()).await;
+    let rig = source.start_function(services.stage()).await;
+    services.check(&rig, services.first_record()).await;
     assert_eq!(services.announced(), ["1:VALIDATING"]);
 }
 
-/// A source that fails: no call can be signed, so the first one of the invocation tells.
+/// Without credentials, the first call of the invocation fails, because the SDK cannot sign it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_that_fails() {
+async fn a_source_of_credentials_that_fails() {
     let table = ministack().table().await;
-    let mut report = Report::new("credentials' source | memory");
-    // The SDK asks three times, with a second or two in between.
-    let (three_times, once) = (Duration::from_secs(15), Duration::from_secs(4));
+    let mut report = Report::new("source of credentials | checkpoints in");
+    // The SDK makes three attempts, a second or two apart.
+    let (three_attempts, one_attempt) = (Duration::from_secs(15), Duration::from_secs(4));
     for (fault, reply, deadline, with_ledger, with_payload) in [
-        ("500", Reply::json(500, &json!({})), three_times, "DynamoDb.Unreachable", "WorkSpaces.Unreachable"),
-        ("reset", Reply::Fault(Fault::Reset), three_times, "DynamoDb.Unreachable", "WorkSpaces.Unreachable"),
-        ("garbage", Reply::Fault(Fault::Garbage), three_times, "DynamoDb.Unreachable", "WorkSpaces.Unreachable"),
-        ("no answer", Reply::Fault(Fault::NoAnswer), once, "DynamoDb.Timeout", "Deadline"),
+        ("500", Reply::json(500, &json!({})), three_attempts, "DynamoDb.Unreachable", "WorkSpaces.Unreachable"),
+        ("reset", Reply::Fault(Fault::Reset), three_attempts, "DynamoDb.Unreachable", "WorkSpaces.Unreachable"),
+        ("garbage", Reply::Fault(Fault::Garbage), three_attempts, "DynamoDb.Unreachable", "WorkSpaces.Unreachable"),
+        ("no answer", Reply::Fault(Fault::NoAnswer), one_attempt, "DynamoDb.Timeout", "Deadline"),
     ] {
-        for (memory, expected) in [("Ledger", with_ledger), ("Payload", with_payload)] {
-            let (reply, name) = (reply.clone(), (memory == "Ledger").then(|| table.name.clone()));
-            report.run(format!("{fault} | {memory}"), async move {
+        for (storage, expected) in [("Ledger", with_ledger), ("Payload", with_payload)] {
+            let (reply, name) = (reply.clone(), (storage == "Ledger").then(|| table.name.clone()));
+            report.run(format!("{fault} | {storage}"), async move {
                 let services = Services::new(name.as_deref()).await;
-                services.describe("VALIDATING");
+                services.set_state("VALIDATING");
                 let source = Source::start(HOUR, reply).await;
                 source.broken.store(true, Ordering::SeqCst);
-                let rig = source.serve(services.stage().await).await;
-                let answer = Answer::to(&rig, &services.first_record(), deadline).await;
-                assert_eq!(answer.name, expected, "{answer:?}");
+                let rig = source.start_function(services.stage()).await;
+                let result = InvocationResult::of(&rig, &services.first_record(), deadline).await;
+                assert_eq!(result.name, expected, "{result:?}");
                 if expected.ends_with("Unreachable") {
-                    assert!(answer.message.contains("credentials"), "{}", answer.message);
+                    assert!(result.message.contains("credentials"), "{}", result.message);
                 }
 
                 source.broken.store(false, Ordering::SeqCst);
-                services.tick(&rig, services.first_record()).await;
+                services.check(&rig, services.first_record()).await;
                 assert_eq!(services.announced(), ["1:VALIDATING"]);
-                answer
+                result
             });
         }
     }

@@ -1,11 +1,11 @@
-//! Faults on the wire: the real binary between WorkSpaces, SNS and DynamoDB that fail it.
+//! The function while WorkSpaces, SNS or DynamoDB fail: proxies in front of the services inject faults into single calls.
 //!
-//! - `table`: every fault, and what the invocation answers: read this first
-//! - `cell`: what is done and what must hold for each fault on each call
-//! - `one_of_two`: a fault that hits only one import's call
-//! - `clock`: a service whose clock is hours away
-//! - `credentials`: credentials that expire, and a source of them that fails
-//! - `services`, `report`: what all of these run between, and the Markdown that they print
+//! - `table`: all faults and the expected results; read this first
+//! - `cell`: what the test does, and what must hold, for one fault on one call
+//! - `one_of_two`: faults that hit the call of only one of two imports
+//! - `clock`: services whose clock is hours ahead of the function's
+//! - `credentials`: credentials that expire, and a source of credentials that fails
+//! - `services`, `report`: the services around the function, and the results as Markdown tables
 //!
 //! `cargo test --locked --test it faults:: -- --nocapture` prints the tables.
 

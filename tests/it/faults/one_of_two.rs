@@ -1,4 +1,4 @@
-//! A fault that hits only one import's call: that record tells of it, and the other one goes on.
+//! Faults that hit the call of one import only: its record has the error, and the other import is announced.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use simulator::Act;
 
 use super::{
     cell::Call,
-    report::{Answer, Report},
+    report::{InvocationResult, Report},
     services::Services,
-    table::{Answers, Row, Trouble, table_of_faults},
+    table::{Expected, InjectedFault, Row, table_of_faults},
 };
 use crate::support::{
     announced,
@@ -18,49 +18,50 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_other_import_goes_on() {
+async fn the_other_import_is_announced() {
     let table = ministack().table().await;
-    let mut report = Report::new("fault | service, call, of one of two imports");
-    for Row(fault, trouble, _, every_call) in table_of_faults() {
+    let mut report = Report::new("fault | service, call of one import");
+    for Row(name, fault, _, every_call) in table_of_faults() {
         let code = |call: Call| match every_call {
-            Answers::Fails(code) => Some(code),
-            Answers::FailsWithItsCode => Some(trouble.code(call.service())),
-            Answers::Success | Answers::Nothing => None,
+            Expected::Fails(code) => Some(code),
+            Expected::FailsWithServiceCode => Some(fault.code(call.service())),
+            Expected::Success | Expected::NotApplicable => None,
         };
-        // These hit both: an endpoint is everybody's, and a client that is throttled holds its other calls back, too.
-        if matches!(trouble, Trouble::Endpoint(_) | Trouble::Error(429, _)) {
+        // These affect both imports: they share the endpoint, and the SDK's client slows down all calls when throttled.
+        if matches!(fault, InjectedFault::Endpoint(_) | InjectedFault::Error(429, _)) {
             continue;
         }
-        for call in [Call::Describe, Call::Owe] {
+        for call in [Call::Describe, Call::RecordOwed] {
             let Some(code) = code(call) else { continue };
             let expected = format!("CheckError {:?}.{code}", call.service());
-            report.run(format!("{fault} | {call}"), one_of_two(table.clone(), call, trouble.clone(), expected));
+            report.run(format!("{name} | {call}"), one_of_two(table.clone(), call, fault.clone(), expected));
         }
     }
     report.print().await;
 }
 
-async fn one_of_two(table: Table, call: Call, trouble: Trouble, expected: String) -> Answer {
+/// Injects the fault into the calls of the first import and returns the result of that invocation.
+async fn one_of_two(table: Table, call: Call, fault: InjectedFault, expected: String) -> InvocationResult {
     let services = Services::new(Some(&table.name)).await;
-    services.describe("VALIDATING");
-    let (hit, other) = (services.image.clone(), services.another("VALIDATING"));
-    let rig = services.stage().await.start().await;
+    services.set_state("VALIDATING");
+    let (hit, other) = (services.image.clone(), services.second_image("VALIDATING"));
+    let rig = services.stage().start().await;
     rig.ready().await;
-    let body = format!("\"{hit}\"");
+    let quoted_id = format!("\"{hit}\"");
     services.proxy(call.service()).on(move |operation, request| {
-        let of_the_hit = String::from_utf8_lossy(&request.body).contains(&body);
-        if call.is(operation, request) && of_the_hit { trouble.act(call.service(), request) } else { Act::Forward }
+        let is_hit = String::from_utf8_lossy(&request.body).contains(&quoted_id);
+        if call.matches(operation, request) && is_hit { fault.act(call.service(), request) } else { Act::Forward }
     });
     let records = || [json!({"ImageId": hit}), json!({"ImageId": other})];
-    // Enough that a second each is kept back to write and to announce what the other one owes.
-    let answer = Answer::to_event(&rig, &event(records()), Duration::from_secs(10)).await;
-    assert_eq!(answer.name, expected);
-    let response = answer.response.clone().expect("the invocation succeeds");
-    assert_eq!(response["Imports"][1]["CheckError"], Value::Null, "the other one has none");
+    // Long enough to record and announce the other import's transition after the calls that fail.
+    let result = InvocationResult::of_event(&rig, &event(records()), Duration::from_secs(10)).await;
+    assert_eq!(result.name, expected);
+    let response = result.response.clone().expect("the invocation succeeds");
+    assert_eq!(response["Imports"][1]["CheckError"], Value::Null, "the other import has no error");
     assert_eq!(announced(&services.sns), [format!("{other}#1:VALIDATING")]);
 
     services.proxy(call.service()).clear();
     rig.invoke(event(records())).await;
     assert_eq!(announced(&services.sns), [format!("{other}#1:VALIDATING"), format!("{hit}#1:VALIDATING")]);
-    answer
+    result
 }

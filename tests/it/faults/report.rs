@@ -1,4 +1,4 @@
-//! What invocations answer, and a Markdown table of many that run at once.
+//! Results of invocations, and a Markdown table of many that run concurrently.
 
 use std::{
     fmt::{self, Display},
@@ -14,35 +14,40 @@ use tokio::{
 
 use crate::support::Rig;
 
-/// How many functions run at once, in all tables together: they share what cores there are, and time is short for each.
-const AT_ONCE: usize = 8;
+/// How many tests run concurrently, in all tables together. Deadlines are short, and more functions would slow each other
+/// down.
+const CONCURRENCY: usize = 8;
 
-static ROOM: Semaphore = Semaphore::const_new(AT_ONCE);
+static PERMITS: Semaphore = Semaphore::const_new(CONCURRENCY);
 
-/// What an invocation answered, and how long it took.
+/// What an invocation returned, and how long it took.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
-    /// `success`, `CheckError` and its name, or the name of the invocation's error.
+pub(super) struct InvocationResult {
+    /// `success`, `CheckError` or `DiscoverError` and its name, or the name of the error that the invocation failed with.
     pub(super) name: String,
     /// The error's message.
     pub(super) message: String,
     pub(super) took: Duration,
-    /// None where the invocation failed.
+    /// `None` if the invocation failed.
     pub(super) response: Option<Value>,
 }
 
-impl Answer {
-    /// Invokes with one record.
-    pub(super) async fn to(rig: &Rig, record: &Value, deadline: Duration) -> Self {
-        Self::to_event(rig, &json!({"Imports": [record]}), deadline).await
+impl InvocationResult {
+    /// Invokes the function with one record.
+    pub(super) async fn of(rig: &Rig, record: &Value, deadline: Duration) -> Self {
+        Self::of_event(rig, &json!({"Imports": [record]}), deadline).await
     }
 
-    /// Invokes, and sees to it that the answer, named after the first record's, leaves the contract's margin.
-    pub(super) async fn to_event(rig: &Rig, event: &Value, deadline: Duration) -> Self {
+    /// Invokes the function, and asserts that it responds early enough before the deadline. The name of the result depends
+    /// on the first record.
+    pub(super) async fn of_event(rig: &Rig, event: &Value, deadline: Duration) -> Self {
         let begun = Instant::now();
         let result = rig.try_invoke(event, deadline).await;
         let took = begun.elapsed();
-        assert!(took + deadline / 20 <= deadline, "answered {took:?} after the start, with {deadline:?} to go");
+        assert!(
+            took + deadline / 20 <= deadline,
+            "responded after {took:?}, too close to the deadline at {deadline:?}"
+        );
         let response = match result {
             Err(FunctionError { error_type: name, message, .. }) => {
                 return Self { name, message, took, response: None };
@@ -50,56 +55,61 @@ impl Answer {
             Ok(response) => response,
         };
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let check_error = &response["Imports"][0]["CheckError"];
-        let name =
-            text(&check_error["Error"]).map_or_else(|| "success".to_owned(), |error| format!("CheckError {error}"));
-        Self { name, message: text(&check_error["Cause"]).unwrap_or_default(), took, response: Some(response) }
+        let errors =
+            [("CheckError", &response["Imports"][0]["CheckError"]), ("DiscoverError", &response["DiscoverError"])];
+        let error = errors.into_iter().find(|(_, error)| !error.is_null());
+        let name = error.map_or_else(
+            || "success".to_owned(),
+            |(field, error)| format!("{field} {}", text(&error["Error"]).unwrap_or_default()),
+        );
+        let message = error.and_then(|(_, error)| text(&error["Cause"])).unwrap_or_default();
+        Self { name, message, took, response: Some(response) }
     }
 }
 
-impl Display for Answer {
+impl Display for InvocationResult {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} | {}", self.name, self.took.as_millis())
     }
 }
 
-/// Cells under way, by what their rows begin with.
+/// The running tests of a table, each with the first columns of its row.
 pub(super) struct Report {
     head: &'static str,
-    cells: Vec<(String, JoinHandle<Answer>)>,
+    tests: Vec<(String, JoinHandle<InvocationResult>)>,
 }
 
 impl Report {
-    /// A table with these columns, before those of the answer and its milliseconds.
+    /// Creates a table with these columns. The columns for the result and its duration follow them.
     pub(super) fn new(head: &'static str) -> Self {
-        Self { head, cells: Vec::new() }
+        Self { head, tests: Vec::new() }
     }
 
-    /// Runs a cell as soon as there is room for it.
-    pub(super) fn run(&mut self, row: String, cell: impl Future<Output = Answer> + Send + 'static) {
-        self.run_at_once(row, async {
-            let _room = ROOM.acquire().await.expect("never closed");
-            cell.await
+    /// Runs a test as soon as fewer than [`CONCURRENCY`] are running.
+    pub(super) fn run(&mut self, row: String, test: impl Future<Output = InvocationResult> + Send + 'static) {
+        self.run_now(row, async {
+            let _permit = PERMITS.acquire().await.expect("the semaphore is never closed");
+            test.await
         });
     }
 
-    /// Runs a cell that does little but wait: it needs no room.
-    pub(super) fn run_at_once(&mut self, row: String, cell: impl Future<Output = Answer> + Send + 'static) {
-        self.cells.push((row, spawn(cell)));
+    /// Runs a test now, regardless of [`CONCURRENCY`], because it mostly waits.
+    pub(super) fn run_now(&mut self, row: String, test: impl Future<Output = InvocationResult> + Send + 'static) {
+        self.tests.push((row, spawn(test)));
     }
 
-    /// Prints the table when all cells are done; fails, naming them, where cells did not hold.
+    /// Waits for all tests and prints the table. Panics with the rows that failed, if any.
     pub(super) async fn print(self) {
-        let mut lines = vec![format!("| {} | answer | ms |", self.head)];
+        let mut lines = vec![format!("| {} | result | ms |", self.head)];
         lines.push(format!("|{}", "---|".repeat(lines[0].matches('|').count() - 1)));
         let mut failed = Vec::new();
-        for (row, cell) in self.cells {
-            match cell.await {
-                Ok(answer) => lines.push(format!("| {row} | {answer} |")),
+        for (row, test) in self.tests {
+            match test.await {
+                Ok(result) => lines.push(format!("| {row} | {result} |")),
                 Err(panic) => failed.push(format!("{row}: {panic}")),
             }
         }
         println!("\n{}\n", lines.join("\n"));
-        assert!(failed.is_empty(), "did not hold:\n{}", failed.join("\n"));
+        assert!(failed.is_empty(), "failed:\n{}", failed.join("\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! The three services, each behind a proxy that a test can make fail.
+//! The three services of a function, each behind a proxy that can inject faults.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +21,7 @@ pub(super) enum Service {
 impl Service {
     pub(super) const ALL: [Self; 3] = [Self::WorkSpaces, Self::Sns, Self::DynamoDb];
 
-    /// Which endpoint of the SDK's own is this service's.
+    /// The environment variable for the service's endpoint.
     pub(super) fn endpoint_variable(self) -> &'static str {
         match self {
             Self::WorkSpaces => "AWS_ENDPOINT_URL_WORKSPACES",
@@ -30,7 +30,7 @@ impl Service {
         }
     }
 
-    /// An error in this service's protocol: AWS JSON 1.1, AWS Query, AWS JSON 1.0.
+    /// An error in this service's protocol: AWS JSON for WorkSpaces and DynamoDB, AWS Query for SNS.
     pub(super) fn error(self, status: u16, code: &str) -> Reply {
         match self {
             Self::WorkSpaces | Self::DynamoDb => Reply::aws_error(status, code, "in words"),
@@ -39,13 +39,13 @@ impl Service {
     }
 }
 
-/// What one function runs between, with an image of its own.
+/// The services of one function, and an image that no other test uses.
 pub(super) struct Services {
     pub(super) image: String,
     workspaces: WorkSpaces,
     pub(super) sns: Sns,
     proxies: [Proxy; 3],
-    /// The ledger's table; without one the payload is the only memory.
+    /// The ledger's table, if there is a ledger.
     table: Option<String>,
 }
 
@@ -68,11 +68,9 @@ impl Services {
         &self.proxies[service as usize]
     }
 
-    /// A function between these services, to be started.
-    pub(super) async fn stage(&self) -> Stage {
-        let mut stage = Stage::new().await;
-        stage.workspaces = self.workspaces.clone();
-        stage.sns = self.sns.clone();
+    /// Prepares a function that calls these services through the proxies.
+    pub(super) fn stage(&self) -> Stage {
+        let mut stage = Stage::with(self.workspaces.clone(), self.sns.clone());
         for service in Service::ALL {
             stage = stage.set(service.endpoint_variable(), &self.proxy(service).url());
         }
@@ -82,43 +80,43 @@ impl Services {
         }
     }
 
-    /// The state that the image is in from now on.
-    pub(super) fn describe(&self, state: &str) {
+    /// Sets the state of the image.
+    pub(super) fn set_state(&self, state: &str) {
         self.workspaces.set(&self.image, description(&self.image, state));
     }
 
-    /// A second image, in this state.
-    pub(super) fn another(&self, state: &str) -> String {
-        let another = format!("{}b", self.image);
-        self.workspaces.set(&another, description(&another, state));
-        another
+    /// Adds a second image in this state and returns its ID.
+    pub(super) fn second_image(&self, state: &str) -> String {
+        let second = format!("{}b", self.image);
+        self.workspaces.set(&second, description(&second, state));
+        second
     }
 
-    /// The record that comes first, and, with the ledger, every time.
+    /// The record of the first event, and of every event if there is a ledger.
     pub(super) fn first_record(&self) -> Value {
         json!({"ImageId": self.image})
     }
 
-    /// What the next event brings after this response: with the ledger, as a schedule, always the same.
+    /// The record of the next event: always the same if there is a ledger, as from a schedule, else the returned one.
     pub(super) fn next_record(&self, response: &Value) -> Value {
         if self.table.is_some() { self.first_record() } else { response["Imports"][0].clone() }
     }
 
-    /// Invokes a function whose services are well: its check must work out. Returns what the next event brings.
-    pub(super) async fn tick(&self, rig: &Rig, record: Value) -> Value {
+    /// Invokes a function without faults, asserts that there is no error, and returns the record of the next event.
+    pub(super) async fn check(&self, rig: &Rig, record: Value) -> Value {
         let response = rig.invoke(json!({"Imports": [record]})).await;
-        assert_eq!(response["Imports"][0]["CheckError"], Value::Null, "nothing is wrong any more");
+        assert_eq!(response["Imports"][0]["CheckError"], Value::Null, "there is no fault any more");
         self.next_record(&response)
     }
 
-    /// What SNS has taken, without the image's id: `1:VALIDATING`.
+    /// What SNS accepted, as transition IDs without the image ID: `1:VALIDATING`.
     pub(super) fn announced(&self) -> Vec<String> {
         let prefix = format!("{}#", self.image);
         announced(&self.sns).iter().map(|id| id.trim_start_matches(&prefix).to_owned()).collect()
     }
 
-    /// The memory between invocations, as the ledger has it, or else as the record of the next event has it.
-    pub(super) async fn remembered(&self, table: &Table, record: &Value) -> Value {
+    /// The checkpoint between invocations: the ledger's item if there is a ledger, else the record of the next event.
+    pub(super) async fn checkpoint(&self, table: &Table, record: &Value) -> Value {
         if self.table.is_some() { table.json(&self.image).await.unwrap_or_default() } else { record.clone() }
     }
 }

@@ -1,46 +1,46 @@
-//! Every fault, put on every call: what the invocation answers.
+//! All faults, and what an invocation returns if one of its calls meets them.
 
 use std::time::Duration;
 
 use simulator::Fault;
 
 use super::{
-    cell::{Call, Cell, Memory, When},
+    cell::{Call, Cell, Storage, When},
     report::Report,
 };
 use crate::support::emulator::ministack;
 
-/// What goes wrong.
+/// A fault that a test injects into calls.
 #[derive(Clone, Debug)]
-pub(super) enum Trouble {
-    /// The connection, or what it carries. The service never hears of the call.
-    Wire(Fault),
+pub(super) enum InjectedFault {
+    /// A fault of the connection. The call does not reach the service.
+    Connection(Fault),
     /// The call takes effect, and then the connection is reset.
-    AnswerLost,
-    /// The first byte of the answer is late.
-    Late(Duration),
-    /// The service answers with an error: the status, and the code as WorkSpaces, SNS and DynamoDB call it.
+    ResponseLost,
+    /// The call is delayed by this time.
+    Delay(Duration),
+    /// The service responds with this HTTP status and an error. The codes are those of WorkSpaces, SNS and DynamoDB.
     Error(u16, [&'static str; 3]),
-    /// The service's clock is [hours ahead](super::clock::AHEAD), and it refuses signatures from any other time with these codes.
+    /// The service's clock is [hours ahead](super::clock::AHEAD), so it rejects the function's signatures with these codes.
     Clock([&'static str; 3]),
-    /// The service's endpoint is a wrong one.
+    /// The function is configured with a wrong endpoint.
     Endpoint(WrongEndpoint),
 }
 
 /// A wrong endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum WrongEndpoint {
-    /// A host that has no address.
+    /// A host name that does not resolve.
     NoSuchHost,
-    /// A server with a certificate of an authority that the function does not trust.
+    /// A server whose certificate the function does not trust.
     UntrustedCertificate,
-    /// `https`, where nothing but plain HTTP is spoken.
+    /// An `https` URL of a server that speaks only HTTP.
     NoTls,
 }
 
 impl WrongEndpoint {
-    /// What the error's message says of it.
-    pub(super) fn said(self) -> &'static str {
+    /// A part of the error message.
+    pub(super) fn cause(self) -> &'static str {
         match self {
             Self::NoSuchHost => "failed to lookup address",
             Self::UntrustedCertificate => "UnknownIssuer",
@@ -49,74 +49,84 @@ impl WrongEndpoint {
     }
 }
 
-/// What the invocation that meets the fault answers.
+/// What the invocation that meets the fault returns.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answers {
-    /// As if nothing were wrong: the SDK has seen to it.
+pub(super) enum Expected {
+    /// A response without errors, because the SDK retries the call.
     Success,
-    /// `Service.This`.
+    /// An error with this code.
     Fails(&'static str),
-    /// `Service.Code`, with the code that the service answered with.
-    FailsWithItsCode,
-    /// There is no such case.
-    Nothing,
+    /// An error with the code from the service.
+    FailsWithServiceCode,
+    /// The combination does not exist.
+    NotApplicable,
 }
 
-/// A fault, what an invocation answers whose first call meets it, and one whose every call does.
-pub(super) struct Row(pub(super) &'static str, pub(super) Trouble, pub(super) Answers, pub(super) Answers);
+/// The name of a fault, the fault, and the expected results if it hits the first call only and if it hits every call.
+pub(super) struct Row(pub(super) &'static str, pub(super) InjectedFault, pub(super) Expected, pub(super) Expected);
 
-#[rustfmt::skip] // one line a fault, as a table has it
+#[rustfmt::skip] // one line for each fault, in columns
 pub(super) fn table_of_faults() -> Vec<Row> {
-    use Answers::{Fails, FailsWithItsCode, Nothing, Success};
+    use Expected::{Fails, FailsWithServiceCode, NotApplicable, Success};
+    use InjectedFault::{Clock, Connection, Delay, Endpoint, Error, ResponseLost};
     use WrongEndpoint::{NoSuchHost, NoTls, UntrustedCertificate};
-    use Trouble::{AnswerLost, Clock, Endpoint, Error, Late, Wire};
+    // The codes of WorkSpaces, SNS and DynamoDB.
+    const THROTTLED: [&str; 3] = ["ThrottlingException", "Throttling", "ThrottlingException"];
+    const INTERNAL: [&str; 3] = ["InternalFailure", "InternalError", "InternalServerError"];
+    const EXPIRED: [&str; 3] = ["ExpiredTokenException", "ExpiredToken", "ExpiredTokenException"];
+    const SKEWED: [&str; 3] = ["InvalidSignatureException", "SignatureDoesNotMatch", "InvalidSignatureException"];
     vec![
-        // The fault                       What goes wrong                                             On the first call  On every call
-        Row("no first byte",               Wire(Fault::NoAnswer),                                      Success,           Fails("Timeout")),
-        Row("slow body",                   Wire(Fault::SlowBody(Duration::from_mins(1))),              Success,           Fails("Timeout")),
-        Row("first byte after 200 ms",     Late(Duration::from_millis(200)),                           Success,           Success),
-        Row("connection reset",            Wire(Fault::Reset),                                         Success,           Fails("Unreachable")),
-        Row("answer lost",                 AnswerLost,                                                 Success,           Fails("Unreachable")),
-        Row("truncated body",              Wire(Fault::Truncated),                                     Success,           Fails("BadResponse")),
-        Row("garbage body",                Wire(Fault::Garbage),                                       Fails("BadResponse"), Fails("BadResponse")),
-        Row("429",                         Error(429, ["ThrottlingException", "Throttling", "ThrottlingException"]), Success, FailsWithItsCode),
-        Row("500",                         Error(500, ["InternalFailure", "InternalError", "InternalServerError"]), Success, FailsWithItsCode),
-        Row("503",                         Error(503, ["ServiceUnavailable"; 3]),                      Success,           FailsWithItsCode),
-        Row("expired token",               Error(400, ["ExpiredTokenException", "ExpiredToken", "ExpiredTokenException"]), FailsWithItsCode, FailsWithItsCode),
-        Row("clock skew",                  Clock(["InvalidSignatureException", "SignatureDoesNotMatch", "InvalidSignatureException"]), Success, Success),
-        Row("no such host",                Endpoint(NoSuchHost),                                       Nothing,           Fails("Unreachable")),
-        Row("untrusted certificate",       Endpoint(UntrustedCertificate),                             Nothing,           Fails("Unreachable")),
-        Row("plain HTTP in place of TLS",  Endpoint(NoTls),                                            Nothing,           Fails("Unreachable")),
+        //  Name                       Fault                                                 First call              Every call
+        Row("no first byte",           Connection(Fault::NoAnswer),                          Success,                Fails("Timeout")),
+        Row("slow body",               Connection(Fault::SlowBody(Duration::from_mins(1))),  Success,                Fails("Timeout")),
+        Row("first byte after 200 ms", Delay(Duration::from_millis(200)),                    Success,                Success),
+        Row("connection reset",        Connection(Fault::Reset),                             Success,                Fails("Unreachable")),
+        Row("response lost",           ResponseLost,                                         Success,                Fails("Unreachable")),
+        Row("truncated body",          Connection(Fault::Truncated),                         Success,                Fails("BadResponse")),
+        Row("garbage body",            Connection(Fault::Garbage),                           Fails("BadResponse"),   Fails("BadResponse")),
+        Row("429",                     Error(429, THROTTLED),                                Success,                FailsWithServiceCode),
+        Row("500",                     Error(500, INTERNAL),                                 Success,                FailsWithServiceCode),
+        Row("503",                     Error(503, ["ServiceUnavailable"; 3]),                Success,                FailsWithServiceCode),
+        Row("expired token",           Error(400, EXPIRED),                                  FailsWithServiceCode,   FailsWithServiceCode),
+        Row("clock skew",              Clock(SKEWED),                                        Success,                Success),
+        Row("no such host",            Endpoint(NoSuchHost),                                 NotApplicable,          Fails("Unreachable")),
+        Row("untrusted certificate",   Endpoint(UntrustedCertificate),                       NotApplicable,          Fails("Unreachable")),
+        Row("HTTP instead of HTTPS",   Endpoint(NoTls),                                      NotApplicable,          Fails("Unreachable")),
     ]
 }
 
-/// A call of every kind, and what the function remembers by meanwhile.
-const CALLS: [(Call, Memory); 7] = [
-    (Call::Describe, Memory::Ledger),
-    (Call::Describe, Memory::Payload),
-    (Call::Publish, Memory::Ledger),
-    (Call::Publish, Memory::Payload),
-    (Call::Read, Memory::Ledger),
-    (Call::Owe, Memory::Ledger),
-    (Call::Settle, Memory::Ledger),
+/// Every kind of call, and where the function keeps its checkpoints.
+const CALLS: [(Call, Storage); 10] = [
+    (Call::List, Storage::Ledger),
+    (Call::List, Storage::Payload),
+    (Call::Scan, Storage::Ledger),
+    (Call::Describe, Storage::Ledger),
+    (Call::Describe, Storage::Payload),
+    (Call::Publish, Storage::Ledger),
+    (Call::Publish, Storage::Payload),
+    (Call::Read, Storage::Ledger),
+    (Call::RecordOwed, Storage::Ledger),
+    (Call::MarkPublished, Storage::Ledger),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_on_every_call() {
     let table = ministack().table().await;
-    let mut report = Report::new("fault | service, call | memory | met by");
-    for Row(fault, trouble, first_call, every_call) in table_of_faults() {
-        for (call, memory) in CALLS {
-            for (when, answers) in [(When::FirstCall, first_call), (When::EveryCall, every_call)] {
-                let cell = Cell { call, memory, trouble: trouble.clone(), when, answers };
-                if !cell.makes_sense() {
+    let mut report = Report::new("fault | service, call | checkpoints in | fault hits");
+    for Row(name, fault, first_call, every_call) in table_of_faults() {
+        for (call, storage) in CALLS {
+            for (when, expected) in [(When::FirstCall, first_call), (When::EveryCall, every_call)] {
+                let cell = Cell { call, storage, fault: fault.clone(), when, expected };
+                if !cell.exists() {
                     continue;
                 }
-                let row = format!("{fault} | {call} | {memory:?} | {when}");
-                if cell.waits_for_long() {
-                    report.run_at_once(row, cell.run(table.clone()));
+                let row = format!("{name} | {call} | {storage:?} | {when}");
+                // Discovery would find the imports of the other tests in their table.
+                let table = if call.discovers() { ministack().table().await } else { table.clone() };
+                if cell.mostly_waits() {
+                    report.run_now(row, cell.run(table));
                 } else {
-                    report.run(row, cell.run(table.clone()));
+                    report.run(row, cell.run(table));
                 }
             }
         }

@@ -1,5 +1,9 @@
-//! What has to hold whatever comes in. The targets in `fuzz/` look for bytes that break it; the tests here try those that
-//! are kept in `fuzz/corpus`, so that whatever was once found stays found.
+//! Checks that must hold for any bytes: as an event, as the response of a service, and as a record.
+//!
+//! The fuzz targets in `fuzz/` use these checks to look for bytes that break them (`make fuzz`). The tests here run them on
+//! the files in `fuzz/corpus`, so that a bug that was found once stays fixed.
+//!
+//! `cargo test --locked --test it fuzzed::`; the output of a failing test ends with the path of the file.
 
 mod event;
 mod record;
@@ -7,19 +11,19 @@ mod response;
 
 use std::path::Path;
 
-/// Runs a target over every file of its corpus, and once over nothing.
-fn replay(corpus: &str, target: impl Fn(&[u8])) {
-    target(b"");
+/// Runs a check on every file of a corpus, and on no bytes at all.
+fn replay(corpus: &str, check: impl Fn(&[u8])) {
+    check(b"");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(corpus);
     let mut files = 0;
-    for file in std::fs::read_dir(folder).expect("the corpus") {
+    for file in std::fs::read_dir(folder).expect("the corpus exists") {
         let path = file.expect("an entry").path();
-        // Shown where the target panics.
+        // Cargo shows this if the check panics.
         println!("{}", path.display());
-        target(&std::fs::read(&path).expect("readable"));
+        check(&std::fs::read(&path).expect("a readable file"));
         files += 1;
     }
-    assert!(files >= 10, "{corpus}: {files} files");
+    assert!(files >= 10, "{corpus} has only {files} files");
 }
 
 #[test]
@@ -28,7 +32,7 @@ fn events() {
 }
 
 #[test]
-fn answers_of_services() {
+fn service_responses() {
     replay("response", response::check);
 }
 

@@ -1,21 +1,20 @@
-//! Any record, and any description that a check finds of it: what is announced of it, and the response, keep to their
-//! limits.
+//! Any record with any description: the message and the response stay within their limits.
 //!
-//! The first line is a record; the rest is a description. The two bytes before them say how many images share them and
-//! how often each text is repeated, so that few bytes come to more than the limits allow.
+//! The first byte says how many images have the record, the second how often the texts of the description are repeated, so
+//! that a few bytes can exceed the limits. The record follows, up to the end of the line. The rest is the description.
 
 use std::time::Duration;
 
 use serde_json::{Value, value::RawValue};
 use workspaces_image_import::{
-    announcement::{Announcement, Message, batch::MAX_BYTES},
+    announcement::{Announcement, Message, Origin, batch::MAX_BYTES},
     event::parse,
-    import::{Description, Memory, Observation, Record, Timestamp},
+    import::{CarriedDescription, Checkpoint, Description, ImageId, Observation, Record, Timestamp, TransitionId},
     response::Response,
-    tracker::{Announced, Checked},
+    tracker::Announced,
 };
 
-/// The least that `MAX_RESPONSE_BYTES` can be, and how many records may come then.
+/// The lowest response limit that can be configured, and the most records that an event can have then.
 const MAX_RESPONSE_BYTES: usize = 16_384;
 const MAX_RECORDS: usize = MAX_RESPONSE_BYTES / 512;
 
@@ -28,32 +27,33 @@ pub(crate) fn check(bytes: &[u8]) {
     repeat_texts(&mut description, usize::from(*repeats) * 4 + 1);
     let now = Timestamp::from_millis(1_767_780_751_250).expect("in range");
     let stall_after = Some(Duration::from_hours(6));
-    checked.check(&Observation::Described(Box::new(description)), now, stall_after);
+    checked.compare(&Observation::Described(Box::new(description)), now, stall_after);
 
-    let mut result = Checked::default();
+    let (mut records, mut announced) = (Vec::new(), Vec::new());
     for image in 0..=usize::from(*images) % MAX_RECORDS {
         let mut record = checked.clone();
-        // As long as an image id can be.
-        record.image_id = format!("wsi-{image:063}");
-        if let Some(transition) = record.memory.owed.clone() {
+        // An image ID of the greatest length.
+        record.image_id = ImageId::parse(&format!("wsi-{image:063}")).expect("valid");
+        if let Some(transition) = record.checkpoint.owed.clone() {
             if image == 0 {
-                in_limits(&message(&record, now));
+                check_message(&message(&record, now));
             }
-            record.memory = record.memory.settled();
-            result.announced.push(Announced { image_id: record.image_id.clone(), transition });
+            record.checkpoint = record.checkpoint.published();
+            let id = TransitionId::new(&record.image_id, &transition);
+            announced.push(Announced { id, image_id: record.image_id.clone(), transition });
         }
-        result.records.push(record);
+        records.push(record);
     }
-    comes_back(result);
+    check_response(records, announced);
 }
 
-/// The record that these bytes are, by way of an event.
+/// Reads a record from these bytes as a part of an event.
 fn record(bytes: &[u8]) -> Option<Record> {
     let record: &RawValue = serde_json::from_slice(bytes).ok()?;
     let event = RawValue::from_string(format!(r#"{{"Imports": [{record}]}}"#)).ok()?;
-    let record = parse(&event, 1).ok()?.pop()?;
-    // After the last number that an event can carry there is no next event; no import gets there.
-    (record.memory.sequence < (1 << 53) - 1).then_some(record)
+    let record = parse(&event, 1).ok()?.records.pop()?;
+    // The response to the highest Sequence is not a valid event. No import has that many announcements.
+    (record.checkpoint.sequence < (1 << 53) - 1).then_some(record)
 }
 
 fn repeat_texts(description: &mut Description, times: usize) {
@@ -63,14 +63,15 @@ fn repeat_texts(description: &mut Description, times: usize) {
 }
 
 fn message(record: &Record, observed_at: Timestamp) -> Message {
-    let transition = record.memory.owed.as_ref().expect("owed");
-    let description = record.description.as_deref();
-    let region = "eu-west-1";
-    Announcement { image_id: &record.image_id, transition, description, region, observed_at }.message()
+    let transition = record.checkpoint.owed.as_ref().expect("owed");
+    let description = record.description.as_ref().map(CarriedDescription::json);
+    let (id, origin) = (&TransitionId::new(&record.image_id, transition), &Origin::new("eu-west-1"));
+    let image_id = &record.image_id;
+    Announcement { id, image_id, transition, description, origin, observed_at, chat: true }.message()
 }
 
-/// Those of SNS.
-fn in_limits(message: &Message) {
+/// Asserts that a message is within the limits of SNS: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+fn check_message(message: &Message) {
     assert!(message.size() <= MAX_BYTES, "{} bytes", message.size());
     let subject = &message.subject;
     assert!(subject.len() <= 99 && subject.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{subject:?}");
@@ -80,20 +81,96 @@ fn in_limits(message: &Message) {
     assert!(message.attributes.len() <= 10);
     assert!(message.attributes.iter().all(|attribute| !attribute.value.is_empty()), "{:?}", message.attributes);
     let texts: Value = serde_json::from_str(&message.body).expect("JSON");
-    let text = |protocol: &str| texts[protocol].as_str().expect("a text");
+    let text = |protocol: &str| texts[protocol].as_str().expect("a string");
     assert!(text("sms").chars().count() <= 140, "{}", text("sms"));
     assert!(text("email").contains("https://eu-west-1.console.aws.amazon.com/"), "{}", text("email"));
     let _: &RawValue = serde_json::from_str(text("default")).expect("JSON");
+    check_lines(text("email"));
+    check_chat(&serde_json::from_str(text("https")).expect("JSON"));
 }
 
-/// Within its limit, with all that the next check needs.
-fn comes_back(checked: Checked) {
-    let memories = |records: &[Record]| -> Vec<(String, Memory)> {
-        records.iter().map(|record| (record.image_id.clone(), record.memory.clone())).collect()
+/// Asserts that each line of an email is one of ours, whatever the service says.
+fn check_lines(email: &str) {
+    let starts = [
+        "The import of WorkSpaces image ",
+        "Two checks in a row did not find WorkSpaces image ",
+        "State by now: ",
+        "Progress: ",
+        "Estimated time left: ",
+        "Started: ",
+        "Time taken: ",
+        "Last update: ",
+        "WorkSpaces says: ",
+        "Errors",
+        "Remedy: ",
+        "Remedy, if needed: ",
+        "Common errors in the WorkSpaces guide:",
+        "https://docs.aws.amazon.com/workspaces/latest/adminguide/",
+        "What to do: ",
+        "The image in the console:",
+        "https://eu-west-1.console.aws.amazon.com/workspaces/",
+        "Source: ",
+        "Build instance: ",
+        "Region eu-west-1",
+        "Announcement wsi-",
+    ];
+    let is_line_end = |char: char| matches!(char, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    for line in email.split(is_line_end).filter(|line| !line.is_empty()) {
+        let is_error = line.split_once(". ").is_some_and(|(number, _)| number.parse::<usize>().is_ok());
+        assert!(is_error || starts.iter().any(|start| line.starts_with(start)), "{line:?} in {email:?}");
+    }
+}
+
+/// Asserts that a chat notification is within the limits of its schema and shows the service's text literally.
+fn check_chat(notification: &Value) {
+    let content = &notification["content"];
+    let text = |text: &Value| text.as_str().expect("a string").to_owned();
+    let (title, description) = (text(&content["title"]), text(&content["description"]));
+    assert!(title.chars().count() <= 250, "{title:?}");
+    assert!(description.chars().count() <= 8_000, "{description:?}");
+    let lists = [&content["nextSteps"], &content["keywords"]].map(|list| list.as_array().expect("a list"));
+    let listed = lists.into_iter().flatten().map(text);
+    for shown in [title, description, text(&notification["metadata"]["summary"])].into_iter().chain(listed) {
+        for line in shown.split('\n') {
+            assert!(!line.contains(|char: char| char.is_control() || "*~`<>&@[]".contains(char)), "{shown:?}");
+            assert!(!line.starts_with(['#', '-', '+', '=', ' ']), "{shown:?}");
+            line.split_whitespace().for_each(check_chat_word);
+        }
+    }
+}
+
+/// Asserts that a word is neither an emoji nor a link, unless the link is ours, and that nothing in it is markup.
+fn check_chat_word(word: &str) {
+    if [
+        "https://eu-west-1.console.aws.amazon.com/workspaces/",
+        "https://docs.aws.amazon.com/workspaces/latest/adminguide/",
+    ]
+    .iter()
+    .any(|start| word.starts_with(start))
+    {
+        return;
+    }
+    assert!(word.matches(':').count() <= 1 && !word.contains("://"), "{word:?}");
+    let chars: Vec<char> = [' '].into_iter().chain(word.chars()).chain([' ']).collect();
+    for around in chars.windows(3) {
+        let is_in_word = around[0].is_ascii_alphanumeric() && around[2].is_ascii_alphanumeric();
+        match around[1] {
+            '_' => assert!(is_in_word, "{word:?}"),
+            '#' => assert!(around[0].is_ascii_alphanumeric(), "{word:?}"),
+            '.' => assert!(!around[2].is_alphabetic(), "{word:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// Asserts that the response is within its limit and keeps everything that the next check needs.
+fn check_response(records: Vec<Record>, announced: Vec<Announced>) {
+    let checkpoints = |records: &[Record]| -> Vec<(ImageId, Checkpoint)> {
+        records.iter().map(|record| (record.image_id.clone(), record.checkpoint.clone())).collect()
     };
-    let expected = memories(&checked.records);
-    let response = Response::from(checked).into_json(MAX_RESPONSE_BYTES);
+    let expected = checkpoints(&records);
+    let response = Response::new(records, announced, 0).into_json(MAX_RESPONSE_BYTES);
     assert!(response.get().len() <= MAX_RESPONSE_BYTES, "{} bytes", response.get().len());
-    let next = parse(&response, MAX_RECORDS).expect("a response is an event");
-    assert_eq!(memories(&next), expected);
+    let next = parse(&response, MAX_RECORDS).expect("a response is an event").records;
+    assert_eq!(checkpoints(&next), expected);
 }

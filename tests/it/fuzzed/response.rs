@@ -1,7 +1,7 @@
-//! Any bytes as a service's answer, through the SDK's clients and the adapters.
+//! Any bytes as the response of a service: the SDK and the adapters return a usable result or an error.
 //!
-//! The first three bytes choose the call, the status and the headers; the rest is the body. Where the headers' choice
-//! is 3, the body's first line is the header that names an error.
+//! The first three bytes choose the call, the status and the headers. The rest is the body. If the headers' byte is 3
+//! modulo 4, the first line is the header that names the error, and the body follows.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -20,14 +20,14 @@ use aws_smithy_runtime_api::{
     http::{Response, StatusCode},
 };
 use aws_smithy_types::body::SdkBody;
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{runtime::Runtime, time::Instant};
 use workspaces_image_import::{
     announcement::{Announce as _, Message, Sns},
     config::Topic,
     error::{CallError, Service},
-    import::{Description, Memory, Observation, State},
-    ledger::{Ledger as _, Table, Written},
-    workspaces::{DescribeImport as _, WorkSpaces},
+    import::{Checkpoint, Description, ImageId, Observation, State, Timestamp},
+    ledger::{Item, Ledger as _, LedgerTable, Write, WriteOutcome},
+    workspaces::{DescribeImport as _, DescribeOutcome, WorkSpaces},
 };
 
 const IMAGE: &str = "wsi-0a1b2c3d4";
@@ -40,7 +40,7 @@ pub(crate) fn check(bytes: &[u8]) {
     SERVICES.with(|services| services.call(*call, answer));
 }
 
-/// What is answered to every call.
+/// The response to every call.
 #[derive(Clone, Debug, Default)]
 struct Answer {
     status: u16,
@@ -65,11 +65,11 @@ impl Answer {
     }
 }
 
-/// Answers at once, and in place of the network.
+/// An HTTP connector that responds immediately and without a network.
 #[derive(Clone, Debug, Default)]
-struct Wire(Arc<Mutex<Answer>>);
+struct FakeConnector(Arc<Mutex<Answer>>);
 
-impl HttpConnector for Wire {
+impl HttpConnector for FakeConnector {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
         let Answer { status, headers, body } = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut response = Response::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body));
@@ -80,20 +80,20 @@ impl HttpConnector for Wire {
     }
 }
 
-/// The adapters over the SDK's clients, as `clients.rs` has them but for the network and for retries.
+/// The adapters of the services and their SDK clients, without a network and without retries.
 struct Services {
     runtime: Runtime,
-    wire: Wire,
+    connector: FakeConnector,
     workspaces: WorkSpaces,
     topic: Sns,
-    table: Table,
+    table: LedgerTable,
     batch: Vec<Message>,
 }
 
 impl Services {
     fn new() -> Self {
-        let wire = Wire::default();
-        let connector = SharedHttpConnector::new(wire.clone());
+        let connector = FakeConnector::default();
+        let shared = SharedHttpConnector::new(connector.clone());
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("eu-west-1"))
@@ -104,7 +104,7 @@ impl Services {
                 None,
                 "tests",
             )))
-            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .http_client(http_client_fn(move |_, _| shared.clone()))
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
@@ -117,74 +117,74 @@ impl Services {
             deduplication_id: IMAGE.to_owned(),
         };
         Self {
-            // Its clock is paused: the pauses between reads take no time.
+            // The clock is paused, so the pauses between reads take no time.
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .start_paused(true)
                 .build()
                 .expect("a runtime"),
-            wire,
+            connector,
             workspaces: WorkSpaces::new(aws_sdk_workspaces::Client::new(&sdk)),
             topic: Sns::new(aws_sdk_sns::Client::new(&sdk), Topic { arn, region: "eu-west-1".to_owned() }),
-            table: Table::new(aws_sdk_dynamodb::Client::new(&sdk), "image-imports"),
+            table: LedgerTable::new(aws_sdk_dynamodb::Client::new(&sdk), "image-imports", 1),
             batch: vec![message; 3],
         }
     }
 
     fn call(&self, call: u8, answer: Answer) {
-        *self.wire.0.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        *self.connector.0.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        let image_id = ImageId::parse(IMAGE).expect("valid");
         self.runtime.block_on(async {
+            let deadline = Instant::now() + Duration::from_secs(5);
             match call % 4 {
-                0 => described(self.workspaces.describe(IMAGE).await),
-                1 => published(self.topic.publish(&self.batch).await, self.batch.len()),
+                0 => described(self.workspaces.describe(&image_id, deadline).await),
+                1 => published(&self.topic.publish(&self.batch, deadline).await, self.batch.len()),
                 2 => {
-                    // An answer that leaves keys unprocessed is asked for again, for as long as the caller waits.
-                    if let Ok(read) = timeout(Duration::from_secs(5), self.table.read(&[IMAGE])).await {
-                        remembered(read.and_then(|items| items.into_values().collect()));
-                    }
+                    // The adapter reads unprocessed keys again until the deadline.
+                    let read = self.table.read(&[&image_id], deadline).await;
+                    remembered(read.into_values().collect());
                 }
                 _ => {
-                    let written = self.table.write(IMAGE, &Memory::default(), None).await;
-                    remembered(written.map(|written| match written {
-                        Written::Done | Written::Lost(None) => Vec::new(),
-                        Written::Lost(Some(winner)) => vec![winner],
-                    }));
+                    let at = Timestamp::from_millis(0).expect("in range");
+                    let write = Write { image_id: &image_id, checkpoint: &Checkpoint::default(), expected: None, at };
+                    remembered(match self.table.write(write, deadline).await {
+                        WriteOutcome::Written | WriteOutcome::Lost(None) => Ok(Vec::new()),
+                        WriteOutcome::Lost(Some(winner)) => Ok(vec![winner]),
+                        WriteOutcome::Failed(error) => Err(error),
+                    });
                 }
             }
         });
     }
 }
 
-/// What a check can go on with: it can be told, and what was told can be read.
-fn described(described: Result<Observation, CallError>) {
+/// Asserts that a description is the same after a round trip through JSON, and that its state is valid.
+fn described(described: DescribeOutcome) {
     match described {
-        Ok(Observation::NotFound) => {}
-        Ok(Observation::Described(description)) => {
+        DescribeOutcome::Observed(Observation::NotFound) => {}
+        DescribeOutcome::Observed(Observation::Described(description)) => {
             let json = serde_json::to_string(&description).expect("JSON");
             let read: Description = serde_json::from_str(&json).expect(&json);
             assert_eq!(read, *description, "{json}");
             let state = description.state.filter(|state| !state.is_empty());
             assert!(state.is_none_or(|state| State::parse(&state).is_some()), "{json}");
         }
-        Err(error) => named(&error, Service::WorkSpaces),
+        DescribeOutcome::NotSent(_) => panic!("the wire answers at once"),
+        DescribeOutcome::Failed(error) => named(&error, Service::WorkSpaces),
     }
 }
 
-fn published(published: Result<Vec<Result<(), CallError>>, CallError>, entries: usize) {
-    match published {
-        Ok(results) => {
-            assert_eq!(results.len(), entries);
-            results.iter().filter_map(|result| result.as_ref().err()).for_each(|error| named(error, Service::Sns));
-        }
-        Err(error) => named(&error, Service::Sns),
-    }
+/// Asserts that there is a result for each entry.
+fn published(results: &[Result<(), CallError>], entries: usize) {
+    assert_eq!(results.len(), entries);
+    results.iter().filter_map(|result| result.as_ref().err()).for_each(|error| named(error, Service::Sns));
 }
 
-/// What a next announcement can be numbered after.
-fn remembered(read: Result<Vec<Memory>, CallError>) {
+/// Asserts that the items of the ledger are valid, so that the next announcement gets the next number.
+fn remembered(read: Result<Vec<Item>, CallError>) {
     match read {
-        Ok(memories) => {
-            for Memory { state, sequence, owed, .. } in memories {
+        Ok(items) => {
+            for Item { checkpoint: Checkpoint { state, sequence, owed, .. }, .. } in items {
                 assert!(sequence < u64::MAX);
                 let owed = owed.into_iter().inspect(|owed| assert_eq!(owed.sequence, sequence + 1));
                 for state in state.into_iter().chain(owed.flat_map(|owed| [Some(owed.to), owed.from]).flatten()) {
@@ -196,11 +196,11 @@ fn remembered(read: Result<Vec<Memory>, CallError>) {
     }
 }
 
-/// It has a name that a state machine can match, and a cause of bounded length.
+/// Asserts that an error has a name that a state machine can match, and a cause of limited length.
 fn named(error: &CallError, service: Service) {
     assert_eq!(error.service, service);
-    let in_a_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    assert!((1..=128).contains(&error.code.len()) && error.code.bytes().all(in_a_name), "{error}");
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    assert!((1..=128).contains(&error.code.len()) && error.code.bytes().all(allowed), "{error}");
     assert!(error.cause().chars().count() <= 300, "{error}");
     assert_eq!(error.to_check_error().error, format!("{service}.{}", error.code));
 }

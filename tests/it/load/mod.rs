@@ -1,16 +1,19 @@
-//! The function under load: many records in one event, many invocations in one process, a service that throttles.
+//! The function under load: many records in one event, many invocations of one process, a fraction of a CPU, and a service
+//! that throttles.
 //!
-//! Every invocation's answer is checked against the contract's margin before the deadline (`Rig::try_invoke`); beyond
-//! that nothing here asserts how fast anything is. `RECORDS` and `INVOCATIONS` make it last longer, as `make soak` does.
+//! Every response must leave the margin before the deadline ([`Rig::try_invoke`](crate::support::Rig::try_invoke)). Apart
+//! from that, only `throttling` asserts speed: how the rate of calls changes. `make soak` runs larger tests on the release binary:
+//!
+//! ```sh
+//! cargo test --locked --test it load:: -- --nocapture    # prints tables with the measurements
+//! RECORDS=10000 cargo test --locked --test it load::records:: -- --nocapture
+//! INVOCATIONS=100000 cargo test --locked --test it load::ticks:: -- --nocapture
+//! RECORDS=5000 cargo test --locked --test it load::quota:: -- --nocapture
+//! ```
 
 mod deadline;
 mod process;
+mod quota;
 mod records;
-mod table;
 mod throttling;
 mod ticks;
-
-/// A number from the environment.
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).map_or(default, |value| value.parse().expect("a number"))
-}

@@ -1,19 +1,18 @@
-//! What a process takes up, as Linux tells it in `/proc`.
+//! The memory, file descriptors and threads of a process, from `/proc` on Linux.
 
 use std::fs;
 
-/// What a process takes up at one moment.
+/// The resources of a process at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Usage {
-    /// Resident memory, in kilobytes.
+    /// Resident memory in kilobytes.
     pub(super) resident_kb: usize,
-    /// The most it ever was.
+    /// The maximum of `resident_kb` so far.
     pub(super) peak_kb: usize,
-    /// That part of the resident memory which is no file's: heap and stacks.
+    /// Resident memory that does not belong to files, in kilobytes: heap and stacks.
     pub(super) anonymous_kb: usize,
     /// Open file descriptors.
     pub(super) descriptors: usize,
-    /// Threads.
     pub(super) threads: usize,
 }
 
@@ -22,7 +21,7 @@ impl Usage {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs, on Linux");
         let number = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            let number = line.and_then(|value| value.split_whitespace().next()).expect("the kernel tells it");
+            let number = line.and_then(|value| value.split_whitespace().next()).expect("the field is there");
             number.parse().expect("a number")
         };
         Self {

@@ -1,58 +1,60 @@
-//! Hours of a schedule's or a workflow's ticks in minutes: one process, very many invocations, ever new images.
+//! Many invocations of one process, with a new image in each: memory, file descriptors and threads must not grow. The
+//! process handles in minutes what a schedule or a workflow sends in hours.
+//!
+//! `INVOCATIONS=100000 cargo test --locked --test it load::ticks:: -- --nocapture`
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use simulator::description;
 
-use super::{number, process::Usage, table};
-use crate::support::{Rig, Stage, announced, event, image};
+use super::process::Usage;
+use crate::support::{Rig, announced, event, fake_table, image, number_from_env};
 
-/// How many invocations one process answers, with either memory; `INVOCATIONS=100000` for a soak.
+/// How many invocations to make, unless `INVOCATIONS` says otherwise.
 const INVOCATIONS: usize = 1_000;
 
-/// What each image goes through, a state a tick; a new image comes with every tick.
-const LIFE: [&str; 3] = ["PENDING", "VALIDATING", "COMPLETED"];
+/// The states of each image, one per tick.
+const STATES: [&str; 3] = ["PENDING", "VALIDATING", "COMPLETED"];
 
-/// How much memory may grow after the warm-up, in kilobytes: what an allocator's bins may come to, and far less than
-/// anything kept of each image or each invocation would.
+/// How much memory may grow after the warm-up, in kilobytes. Fragmentation in the allocator stays below this. A leak for
+/// each image or invocation does not.
 const ALLOWED_KB: usize = 1_024;
 
-/// Where records are remembered from one tick to the next.
+/// Where the function keeps its checkpoints between ticks.
 #[derive(Clone, Copy)]
-enum Memory {
+enum Storage {
     Payload,
     Ledger,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn very_many_invocations_leave_nothing_behind() {
-    leave_nothing_behind(&Rig::new().await, Memory::Payload).await;
+async fn many_invocations_with_the_payload_alone_leak_nothing() {
+    assert_no_leaks(&Rig::new().await, Storage::Payload).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_do_they_with_the_ledger() {
-    let table = table::start().await;
-    let stage = Stage::new().await.set("LEDGER_TABLE", table::NAME).set("AWS_ENDPOINT_URL_DYNAMODB", &table.url());
-    leave_nothing_behind(&stage.start().await, Memory::Ledger).await;
+async fn many_invocations_with_the_ledger_leak_nothing() {
+    let (stage, _table) = fake_table::stage(None).await;
+    assert_no_leaks(&stage.start().await, Storage::Ledger).await;
 }
 
-async fn leave_nothing_behind(rig: &Rig, memory: Memory) {
-    let invocations = number("INVOCATIONS", INVOCATIONS);
+async fn assert_no_leaks(rig: &Rig, storage: Storage) {
+    let invocations = number_from_env("INVOCATIONS").unwrap_or(INVOCATIONS);
     let warm_up = invocations / 5;
     let begun = Instant::now();
     let mut records = Vec::new();
     let (mut warm, mut announcements) = (None, 0);
-    println!("| invocations | images | RSS | heap | descriptors | threads | after |\n|---|---|---|---|---|---|---|");
+    println!("| invocations | images | RSS | heap | descriptors | threads | time |\n|---|---|---|---|---|---|---|");
     for tick in 0..invocations {
         records = self::tick(rig, tick, records).await;
-        if matches!(memory, Memory::Ledger) {
-            // A schedule sends the same each time; what is known of them is in the table.
+        if matches!(storage, Storage::Ledger) {
+            // A schedule sends only image IDs. The checkpoints are in the table.
             for record in &mut records {
                 *record = json!({"ImageId": record["ImageId"]});
             }
         }
-        announcements += LIFE.len().min(tick + 1);
+        announcements += STATES.len().min(tick + 1);
         if (tick + 1).is_multiple_of((invocations / 10).max(1)) {
             let usage = Usage::of(rig.pid());
             println!(
@@ -70,24 +72,25 @@ async fn leave_nothing_behind(rig: &Rig, memory: Memory) {
             }
         }
     }
-    let (warm, end) = (warm.expect("more invocations than none"), Usage::of(rig.pid()));
-    println!("\n{announcements} announcements, each once");
+    let (warm, end) = (warm.expect("at least one invocation"), Usage::of(rig.pid()));
+    println!("\n{announcements} announcements, each made once");
     assert!(end.anonymous_kb <= warm.anonymous_kb + ALLOWED_KB, "memory grows: from {warm:?} to {end:?}");
-    assert!(end.descriptors <= warm.descriptors, "descriptors leak: from {warm:?} to {end:?}");
+    assert!(end.descriptors <= warm.descriptors, "file descriptors leak: from {warm:?} to {end:?}");
     assert!(end.threads <= warm.threads, "threads leak: from {warm:?} to {end:?}");
 }
 
-/// Every import moves by a state, and a new one comes; what is still under way travels on to the next tick. Each
-/// second event is an EventBridge one; each hundredth is followed by one that is refused.
+/// Makes one invocation: a new import starts, and the others move to their next state. Returns the records of pending
+/// imports, for the next tick. Every second event comes from EventBridge. Every hundredth is followed by an invalid one.
 async fn tick(rig: &Rig, tick: usize, mut records: Vec<Value>) -> Vec<Value> {
     records.push(json!({"ImageId": image(tick)}));
-    let first = (tick + 1).saturating_sub(LIFE.len());
+    let first = (tick + 1).saturating_sub(STATES.len());
     let mut expected = Vec::new();
     for number in first..=tick {
         let age = tick - number;
         let progress = i32::try_from(age).expect("small") * 50;
-        rig.workspaces.set(&image(number), description(&image(number), LIFE[age]).progress(progress).message("So far"));
-        expected.push(format!("{}#{}:{}", image(number), age + 1, LIFE[age]));
+        rig.workspaces
+            .set(&image(number), description(&image(number), STATES[age]).progress(progress).message("In progress"));
+        expected.push(format!("{}#{}:{}", image(number), age + 1, STATES[age]));
     }
     let mut event = event(records);
     if tick % 2 == 1 {
@@ -101,7 +104,9 @@ async fn tick(rig: &Rig, tick: usize, mut records: Vec<Value>) -> Vec<Value> {
     rig.sns.clear();
     rig.workspaces.clear_calls();
     rig.clear_log();
-    let Value::Array(mut records) = response["Imports"].take() else { panic!("no records: {response}") };
+    let Value::Array(mut records) = response["Imports"].take() else {
+        panic!("the response has no records: {response}")
+    };
     records.retain(|record| record["Outcome"] == "PENDING");
     records
 }

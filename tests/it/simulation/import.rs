@@ -1,46 +1,81 @@
-//! One import: what is true of it, what the ledger holds of it, and what subscribers were told. Each thing that
-//! happens to it is checked against what happened before.
+//! One simulated import: its true states, its item in the ledger, and what subscribers received. Everything that happens
+//! to it is checked against what happened before.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use workspaces_image_import::import::{Kind, Memory, State, Transition};
+use workspaces_image_import::{
+    import::{Checkpoint, ImageId, Kind, State, Transition},
+    ledger::Item,
+};
 
-use super::{line::Line, world::Memories};
+use super::{history::History, world::Storage};
 
-/// One import, as all of the world but the function sees it.
+/// One import, as everything except the function sees it.
 #[derive(Debug)]
-pub(super) struct Import {
-    /// Every state that it has been in, the last one now; `None`: the image was not there.
-    pub(super) history: Vec<Option<&'static str>>,
-    /// When it was last updated, in minutes before now.
+pub(super) struct SimulatedImport {
+    /// Every state that it has had; the last is the current one. `None`: the image did not exist.
+    pub(super) states: Vec<Option<&'static str>>,
+    /// The age of its last update, in minutes.
     pub(super) age: u64,
-    /// What the function was answered when it had it described.
+    /// What the service leaves out of descriptions.
+    pub(super) omitted: Omitted,
+    /// The state that records start from, if any.
+    start: Option<State>,
+    /// The answers that the function got to describe calls.
     pub(super) answers: Vec<Answer>,
     /// The ledger's item.
-    pub(super) item: Option<Memory>,
-    /// Every announcement that the ledger has ever owed, by its number.
+    pub(super) item: Option<Item>,
+    /// Every transition that the ledger has ever owed, by number.
     pub(super) owed: BTreeMap<u64, Transition>,
-    /// Everything that SNS has delivered, repeats included.
+    /// Everything that SNS has delivered, including redeliveries.
     pub(super) deliveries: Vec<Transition>,
-    /// What was announced, repeats dropped.
-    pub(super) line: Line,
+    /// The announcements without redeliveries.
+    pub(super) history: History,
 }
 
-/// One answer to a describe.
+/// A member that the service leaves out of a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    /// `None`: not found.
-    pub(super) state: Option<&'static str>,
-    /// In minutes.
-    pub(super) age: u64,
+pub(super) enum Omitted {
+    Nothing,
+    State,
+    Time,
+}
+
+/// One answer to a describe call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    NotFound,
+    /// The state, and the age of the last update in minutes.
+    Described {
+        state: Option<&'static str>,
+        age: Option<u64>,
+    },
+}
+
+impl Answer {
+    /// The state that an announcement of this answer has, if any.
+    pub(super) fn state(self) -> Option<&'static str> {
+        match self {
+            Self::NotFound => Some("NOT_FOUND"),
+            Self::Described { state, .. } => state,
+        }
+    }
+
+    /// The age of the last update, if the answer has a state and a time.
+    pub(super) fn age(self) -> Option<u64> {
+        match self {
+            Self::Described { state: Some(_), age } => age,
+            _ => None,
+        }
+    }
 }
 
 /// What a subscriber reads in a message.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Delivery {
-    pub(super) image_id: String,
+    pub(super) image_id: ImageId,
     pub(super) transition_id: String,
     kind: Kind,
     sequence: u64,
@@ -48,52 +83,71 @@ pub(super) struct Delivery {
     to: State,
 }
 
-/// What became of a message.
+/// Whether a message was delivered before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivered {
     First,
     Again,
 }
 
-/// A state, as announcements spell it.
-pub(super) fn spelt(state: Option<&'static str>) -> &'static str {
+/// A state as announcements spell it.
+pub(super) fn state_name(state: Option<&'static str>) -> &'static str {
     state.unwrap_or("NOT_FOUND")
 }
 
-impl Import {
-    pub(super) fn new() -> Self {
+impl SimulatedImport {
+    /// An import that has just started. Its records start from this state, if any.
+    pub(super) fn new(start: Option<State>) -> Self {
         Self {
-            history: vec![Some("PENDING")],
+            states: vec![Some("PENDING")],
             age: 0,
+            omitted: Omitted::Nothing,
             answers: Vec::new(),
             item: None,
             owed: BTreeMap::new(),
             deliveries: Vec::new(),
-            line: Line::default(),
+            history: History::new(start.clone()),
+            start,
         }
     }
 
     pub(super) fn now(&self) -> Option<&'static str> {
-        self.history.last().copied().flatten()
+        self.states.last().copied().flatten()
     }
 
-    /// SNS has taken a message. With a ledger it was owed before, a number names one announcement for ever, and first
-    /// deliveries come in order of number.
-    pub(super) fn deliver(&mut self, delivery: Delivery, memories: Memories) -> Delivered {
+    /// Whether the service lists the image as pending.
+    pub(super) fn is_running(&self) -> bool {
+        !matches!(self.now(), None | Some("COMPLETED" | "ERROR"))
+    }
+
+    /// The answer to a describe call.
+    pub(super) fn answer(&self) -> Answer {
+        let Some(state) = self.now() else { return Answer::NotFound };
+        let (state, age) = (Some(state), Some(self.age));
+        match self.omitted {
+            Omitted::Nothing => Answer::Described { state, age },
+            Omitted::State => Answer::Described { state: None, age },
+            Omitted::Time => Answer::Described { state, age: None },
+        }
+    }
+
+    /// SNS accepts a message. With a ledger, it must have been owed before, a number identifies one announcement
+    /// permanently, and first deliveries are in order of their numbers.
+    pub(super) fn deliver(&mut self, delivery: Delivery, storage: Storage) -> Delivered {
         let Delivery { image_id, transition_id, kind, sequence, from, to } = delivery;
         let transition = Transition { kind, sequence, from, to };
-        let what = if transition.kind == Kind::Stalled { "STALLED" } else { transition.to.as_str() };
-        assert_eq!(transition_id, format!("{image_id}#{}:{what}", transition.sequence));
-        let occurred = self.history.iter().any(|state| spelt(*state) == transition.to.as_str());
-        assert!(occurred, "{transition_id} was never so: {:?}", self.history);
-        let not_found = self.answers.iter().filter(|answer| answer.state.is_none()).count();
-        assert!(transition.to.as_str() != "NOT_FOUND" || not_found >= 2, "gone after one look");
-        if memories != Memories::Payload {
+        let label = if transition.kind == Kind::Stalled { "STALLED" } else { transition.to.as_str() };
+        assert_eq!(transition_id, format!("{image_id}#{}:{label}", transition.sequence));
+        let occurred = self.states.iter().any(|state| state_name(*state) == transition.to.as_str());
+        assert!(occurred, "{transition_id} never occurred: {:?}", self.states);
+        let not_found = self.answers.iter().filter(|answer| **answer == Answer::NotFound).count();
+        assert!(transition.to.as_str() != "NOT_FOUND" || not_found >= 2, "NOT_FOUND after a single miss");
+        if storage != Storage::Payload {
             let owed = self.owed.get(&transition.sequence);
             assert_eq!(owed, Some(&transition), "{transition_id} was published before it was owed");
-            match self.line.told(transition.sequence) {
-                Some(earlier) => assert_eq!(*earlier, transition, "a number names one announcement for ever"),
-                None => self.line.follow(&transition, &self.history, &self.answers),
+            match self.history.announced(transition.sequence) {
+                Some(earlier) => assert_eq!(*earlier, transition, "two announcements with the same number"),
+                None => self.history.add(&transition, &self.states, &self.answers),
             }
         }
         let delivered = if self.deliveries.contains(&transition) { Delivered::Again } else { Delivered::First };
@@ -101,43 +155,48 @@ impl Import {
         delivered
     }
 
-    /// DynamoDB takes a write, if its condition holds; else it answers with the item that stands.
+    /// DynamoDB accepts a write if the item has the expected version. Otherwise, it returns the item.
     pub(super) fn write(
         &mut self,
-        new: &Memory,
-        read: Option<&Memory>,
-        memories: Memories,
-    ) -> Result<(), Option<Memory>> {
-        let condition = |memory: &Memory| (memory.sequence, memory.owed.clone());
-        if self.item.as_ref().map(condition) != read.map(condition) {
+        new: &Checkpoint,
+        expected: Option<u64>,
+        version: u64,
+        storage: Storage,
+    ) -> Result<(), Option<Item>> {
+        let current = self.item.as_ref().map(|item| item.version);
+        if current != expected {
             return Err(self.item.clone());
         }
-        self.check_write(new, memories);
-        self.item = Some(new.clone());
+        assert_eq!(version, current.unwrap_or_default() + 1, "each write counts the version");
+        self.check_write(new, storage);
+        self.item = Some(Item { checkpoint: new.clone(), version });
         self.owed.extend(new.owed.clone().map(|owed| (owed.sequence, owed)));
         Ok(())
     }
 
-    /// The ledger never goes backwards, forgets nothing that it owes, and crosses off only what was delivered.
-    fn check_write(&self, new: &Memory, memories: Memories) {
-        let old = self.item.clone().unwrap_or_default();
+    /// The ledger never goes backwards, never forgets what it owes, and marks only what was delivered as published.
+    fn check_write(&self, new: &Checkpoint, storage: Storage) {
+        let nothing = || Checkpoint { state: self.start.clone(), ..Checkpoint::default() };
+        let old = self.item.as_ref().map_or_else(nothing, |item| item.checkpoint.clone());
         if new.sequence == old.sequence {
-            assert_eq!(new.state, old.state, "a state moves only with its number");
+            assert_eq!(new.state, old.state, "a state changes only together with its number");
             assert!(old.owed.is_none() || new.owed == old.owed, "{:?} is dropped for {new:?}", old.owed);
         } else {
-            let owed = old.owed.as_ref().unwrap_or_else(|| panic!("{new:?}, and {old:?} owed nothing"));
+            let owed = old.owed.as_ref().unwrap_or_else(|| panic!("{new:?}, but {old:?} owed nothing"));
             assert_eq!((new.sequence, new.state.as_ref()), (owed.sequence, Some(&owed.to)), "not what was owed");
-            assert_eq!(new.sequence, old.sequence + 1, "numbers go one by one");
-            assert!(self.deliveries.contains(owed), "{owed:?} was crossed off before it was published");
-            // A payload may be ahead of the ledger by what could not be crossed off, and owe the next one already.
-            if memories == Memories::Ledger {
+            assert_eq!(new.sequence, old.sequence + 1, "a gap in the numbers");
+            assert!(self.deliveries.contains(owed), "{owed:?} was marked as published before it was delivered");
+            // A payload can be ahead of the ledger if marking failed. It may then owe the next transition already.
+            if storage == Storage::Ledger {
                 assert_eq!((&new.owed, new.stalled), (&None, owed.kind == Kind::Stalled), "more than was owed");
             }
         }
         if let Some(owed) = &new.owed {
-            assert_eq!((owed.sequence, &owed.from), (new.sequence + 1, &new.state), "owed out of line");
+            assert_eq!((owed.sequence, &owed.from), (new.sequence + 1, &new.state), "owed out of order");
             let first = self.owed.get(&owed.sequence);
             assert!(first.is_none_or(|first| first == owed), "{owed:?} has the number of {first:?}");
+            let is_new = old.owed.as_ref() != Some(owed) && storage == Storage::Ledger;
+            assert!(!is_new || owed.to.as_str() != "NOT_FOUND" || old.missing, "NOT_FOUND after a single miss");
         }
     }
 }

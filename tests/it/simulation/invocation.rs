@@ -1,18 +1,29 @@
-//! One invocation: an event in, a response out that can be the next event; or it fails, or is crashed on the way.
+//! One invocation: an event in, and a response out that can be the next event. Or it fails, or crashes on the way.
 
 use std::{rc::Rc, time::Duration};
 
 use fastrand::Rng;
 use tokio::time::{Instant, timeout};
-use workspaces_image_import::{clock::Schedule, event, import::Record, response::Response, tracker::Tracker};
+use workspaces_image_import::{
+    announcement::Origin,
+    error::Error,
+    event::{self, Event},
+    import::{ImageId, Outcome, Record},
+    response::Response,
+    time_budget::TimeBudget,
+    tracker::{Checked, Tracker},
+};
 
 use super::{
     Shared,
     answer::Answered,
-    ports::{Ports, SimulatedClock},
+    import::Answer,
+    ports::{PERMANENT, Ports, Seen, SimulatedClock},
+    scenarios,
+    world::{Storage, World},
 };
 
-/// The least `MAX_RESPONSE_BYTES`, which large descriptions do not fit.
+/// The smallest `MAX_RESPONSE_BYTES`. Large descriptions exceed it.
 pub(super) const LIMIT: usize = 16_384;
 
 fn tracker(ports: &Ports, calm: bool, rng: &mut Rng) -> Tracker<Ports, Ports, Ports, SimulatedClock> {
@@ -23,56 +34,140 @@ fn tracker(ports: &Ports, calm: bool, rng: &mut Rng) -> Tracker<Ports, Ports, Po
         clock: SimulatedClock { began: ports.world.borrow().began },
         concurrency: if calm { 8 } else { rng.usize(1..4) },
         stall_after: Some(Duration::from_mins(30)),
-        region: "eu-west-1".to_owned(),
+        origin: Origin::new("eu-west-1"),
+        chat: false,
+        max_records: if calm || !ports.world.borrow().discover { LIMIT / 512 } else { rng.usize(1..LIMIT / 512) },
     }
 }
 
-/// What an invocation answers, or nothing where it failed or was crashed.
+/// The response of an invocation, or `None` if it failed or crashed.
 pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -> Option<Answered> {
     let calm = world.borrow().calm;
     let time = Duration::from_millis(if calm { 20_000 } else { rng.u64(600..20_000) });
     let crash_after = Duration::from_millis(if calm || rng.f64() < 0.6 { 86_400_000 } else { rng.u64(0..6_000) });
-    let ports = Ports { world: Rc::clone(world), confirmed: Rc::default(), publishes: Rc::default() };
+    let budget = TimeBudget::divide(time, 0).expect("enough time");
+    let ports = Ports { world: Rc::clone(world), budget, seen: Rc::default() };
     let tracker = tracker(&ports, calm, &mut rng);
-    let before = records.clone();
+    let mut before = records.clone();
     world.borrow().note(|| format!("invoked for {time:?}, to crash after {crash_after:?}: {records:?}"));
-    world.borrow_mut().compare(&records);
+    world.borrow_mut().compare_with_ledger(&records);
 
     let started = Instant::now();
-    let schedule = Schedule::lay_out(time).expect("time");
-    let Ok(checked) = timeout(crash_after, tracker.check(records, &schedule)).await else {
-        world.borrow_mut().sights.insert("a crash");
+    let event = Event { records, discover: world.borrow().discover };
+    let Ok(checked) = timeout(crash_after, tracker.check(event, &budget)).await else {
+        world.borrow_mut().covered.insert(scenarios::CRASH);
         return None;
     };
     let margin = Duration::from_millis(500).max(time / 20);
     assert!(started.elapsed() + margin <= time, "{:?} of {time:?} were used up", started.elapsed());
-    let confirmed = ports.confirmed.take();
     let checked = match checked {
         Ok(checked) => checked,
         Err(error) => {
             world.borrow().note(|| format!("failed: {error:?}"));
-            // Only what could not be crossed off may have been announced by an invocation that fails.
-            let by_the_ledger = error.name().starts_with("DynamoDb.");
-            assert!(
-                by_the_ledger || confirmed.is_empty(),
-                "{confirmed:?} was announced, and all is said to be {error:?}"
-            );
+            if is_without_records(&error, &ports.seen) {
+                world.borrow_mut().covered.insert(scenarios::NOTHING_DISCOVERED);
+            } else {
+                check_failure(&error, &ports.seen, &before, ports.world.borrow().storage);
+            }
             return None;
         }
     };
+    check_calls(&checked, &ports.seen);
+    if checked.unchecked > 0 {
+        world.borrow_mut().covered.insert(scenarios::UNCHECKED);
+    }
 
-    let announced = checked.announced.clone();
-    let mut answered = Answered { before, records: checked.records.clone(), announced };
-    answered.tells_of(&confirmed);
-    // Through JSON now and then: it takes most of the simulation's time, and the records are the same without.
+    check_discovery(&checked, &ports.seen, &mut world.borrow_mut());
+
+    let Checked { records, announced, unchecked, undiscovered, discover_error, .. } = checked;
+    let (not_sent, answers) = (ports.seen.not_sent.take(), ports.seen.answers.take());
+    if world.borrow().discover {
+        before = records.iter().map(|record| Record::new(record.image_id.clone())).collect();
+    }
+    let mut answered = Answered { before, records, announced, not_sent, answers };
+    if world.borrow().discover {
+        answered.has_what_was_discovered(&ports.seen, undiscovered, tracker.max_records);
+    }
+    answered.reports_what_was_confirmed(&ports.seen.confirmed.borrow());
+    // The round trip through JSON takes most of the simulation's time and does not change the records.
     if rng.f64() < 0.2 {
-        let json = Response::from(checked).into_json(LIMIT);
+        let response = Response::new(answered.records.clone(), answered.announced.clone(), unchecked);
+        let response = Response { undiscovered, discover_error, ..response };
+        let json = response.into_json(LIMIT);
         world.borrow().note(|| format!("answered {json}"));
-        answered.says(&json);
-        let read = event::parse(&json, LIMIT / 512).expect("a response can be the next event");
+        answered.is_summarized_by(&json);
+        let read = event::parse(&json, LIMIT / 512).expect("a response can be the next event").records;
         answered.is_carried_by(&read);
         answered.records = read;
     }
     answered.agrees_with(&mut world.borrow_mut());
     Some(answered)
+}
+
+/// No image that the searches found was an import, and at least one of the searches failed with this error.
+fn is_without_records(error: &Error, seen: &Seen) -> bool {
+    let not_found = |(id, _): &(ImageId, _)| seen.answers.borrow().get(id) == Some(&Answer::NotFound);
+    seen.discover_errors.borrow().contains(&error.name())
+        && seen.unsettled.borrow().is_empty()
+        && seen.not_sent.borrow().is_empty()
+        && seen.described.borrow().iter().all(not_found)
+}
+
+/// A search that failed is reported, and it does not stop the rest.
+fn check_discovery(checked: &Checked, seen: &Seen, world: &mut World) {
+    let errors = seen.discover_errors.borrow();
+    let reported = checked.discover_error.as_ref().map(|error| &error.error);
+    assert_eq!(reported.is_some(), !errors.is_empty(), "{reported:?} in place of {errors:?}");
+    assert!(reported.is_none_or(|reported| errors.contains(reported)), "{reported:?} in place of {errors:?}");
+    assert!(errors.is_empty() || !checked.records.is_empty(), "nothing was found, because of {errors:?}");
+    let gone = seen.unsettled.borrow().iter().any(|id| !seen.listed.borrow().contains(id));
+    for (what, happened) in [
+        (scenarios::LISTING_FAILED, errors.iter().any(|name| name.starts_with("WorkSpaces."))),
+        (scenarios::SCAN_FAILED, errors.iter().any(|name| name.starts_with("DynamoDb."))),
+        (scenarios::LEFT_THE_LIST, errors.is_empty() && gone),
+        (scenarios::UNDISCOVERED, checked.undiscovered > 0),
+    ] {
+        if happened {
+            world.covered.insert(what);
+        }
+    }
+}
+
+/// An invocation that fails has announced nothing, unless only the ledger failed afterwards. It blames the deadline only
+/// if no call was sent, and the topic only if the error does not pass by itself. It does not fail over imports that could
+/// not be described if a record is settled.
+fn check_failure(error: &Error, seen: &Seen, before: &[Record], storage: Storage) {
+    let (confirmed, name) = (seen.confirmed.borrow(), error.name());
+    assert!(name.starts_with("DynamoDb.") || confirmed.is_empty(), "{confirmed:?} was announced, but: {error:?}");
+    let (described, not_sent) = (seen.described.borrow(), seen.not_sent.borrow());
+    match error {
+        Error::Deadline(_) => assert!(described.is_empty() && !not_sent.is_empty(), "{described:?} was sent"),
+        _ if name.starts_with("WorkSpaces.") => {
+            let failed = |(_, error): &(_, Option<String>)| error.is_some();
+            assert!(described.iter().all(failed), "{described:?} did not all fail, but: {error:?}");
+            assert!(described.iter().any(|(_, error)| error.as_ref() == Some(&name)), "{name} is no call's error");
+            let settled = before.iter().any(|record| record.outcome() != Outcome::Pending);
+            assert!(storage != Storage::Payload || !settled, "{error:?}, although a record is settled");
+        }
+        _ if name.starts_with("Sns.") => assert_eq!(name, format!("Sns.{PERMANENT}"), "an error that passes by itself"),
+        _ => {}
+    }
+}
+
+/// A record is unchecked if its describe call was not sent, and for no other reason. A failed call is reported under the
+/// name that the port gave it.
+fn check_calls(checked: &Checked, seen: &Seen) {
+    let (described, not_sent) = (seen.described.borrow(), seen.not_sent.borrow());
+    assert_eq!(checked.described, described.len(), "calls that were sent");
+    assert_eq!(checked.unchecked, not_sent.len(), "unchecked: {not_sent:?}");
+    let record =
+        |image_id: &ImageId| checked.records.iter().find(|record| record.image_id == *image_id).expect("a record");
+    for (image_id, error) in described.iter().filter_map(|(id, error)| Some((id, error.as_ref()?))) {
+        let reported = record(image_id).check_error.as_ref().map(|reported| &reported.error);
+        assert_eq!(reported, Some(error), "the error of {image_id}");
+    }
+    for image_id in seen.unread.borrow().iter() {
+        let reported = record(image_id).check_error.as_ref().map(|reported| reported.error.as_str());
+        assert!(reported.is_some_and(|error| error.starts_with("DynamoDb.")), "{image_id} was not read: {reported:?}");
+    }
 }

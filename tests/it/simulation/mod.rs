@@ -1,18 +1,22 @@
-//! The deterministic simulation: the real flow over simulated services that fail, delay, half-fail, answer and then
-//! drop the connection, while the function is crashed between any two calls and schedules overlap. One seed, one run:
+//! A deterministic simulation: the real flow over simulated services that fail, delay, fail in part, hold calls back, or
+//! do what they were asked and lose the response, while the function crashes between any two calls and invocations
+//! overlap. One seed is one run:
 //!
 //! ```sh
-//! SEED=1234 cargo test --test it simulation     # replays the run of a failing seed, and tells what happened
-//! SEEDS=100000 cargo test --test it simulation  # runs more of them
+//! SEED=1234 cargo test --test it simulation     # replays a failing seed and prints what happened
+//! SEEDS=100000 cargo test --test it simulation  # runs more seeds
 //! ```
+//!
+//! `scenarios` lists the kinds of worlds, `runs` says what happens in each, `ports` decides how calls go wrong, and
+//! `import`, `history` and `answer` check every step.
 
 mod answer;
+mod history;
 mod import;
 mod invocation;
-mod kinds;
-mod line;
 mod ports;
 mod runs;
+mod scenarios;
 mod world;
 
 use std::{cell::RefCell, collections::BTreeSet, env, panic, rc::Rc};
@@ -20,85 +24,90 @@ use std::{cell::RefCell, collections::BTreeSet, env, panic, rc::Rc};
 use fastrand::Rng;
 
 use self::{
-    kinds::Kind,
+    scenarios::Scenario,
     world::{Trace, World},
 };
 
-/// How many seeds `make test` runs, of each kind.
+/// How many seeds of each scenario `make test` runs.
 const SEEDS: u64 = 2_000;
 
-/// So many are sure to come upon everything that can happen.
-const ENOUGH: u64 = 1_000;
+/// From this many seeds on, everything that a scenario has to cover must have happened.
+const SEEDS_FOR_COVERAGE: u64 = 1_000;
 
 type Shared = Rc<RefCell<World>>;
 
-/// Runs one world, and says what came to pass in it.
-fn run_seed(kind: &Kind, seed: u64, trace: Option<Trace>) -> BTreeSet<&'static str> {
-    fastrand::seed(seed); // the flow's own choices
+/// Runs one seed and returns what it covered.
+fn run_seed(scenario: &Scenario, seed: u64, trace: Option<Trace>) -> BTreeSet<&'static str> {
+    fastrand::seed(seed); // for the random choices of the flow itself
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime.expect("a runtime"), async {
         let mut rng = Rng::with_seed(seed);
-        let world = Rc::new(RefCell::new(World::new(kind.memories, trace, &mut rng)));
-        (kind.run)(Rc::clone(&world), rng).await;
-        std::mem::take(&mut world.borrow_mut().sights)
+        let world = Rc::new(RefCell::new(World::new(scenario.storage, scenario.discover, trace, &mut rng)));
+        (scenario.run)(Rc::clone(&world), rng).await;
+        std::mem::take(&mut world.borrow_mut().covered)
     })
 }
 
-fn simulate(kind: &Kind) {
+fn simulate(scenario: &Scenario) {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let (one, count) = (number("SEED"), number("SEEDS").unwrap_or(SEEDS));
     let seeds = match one {
         Some(seed) => vec![seed],
-        None => kind.kept.iter().copied().chain(0..count).collect(),
+        None => scenario.kept_seeds.iter().copied().chain(0..count).collect(),
     };
-    let mut seen = BTreeSet::new();
+    let mut covered = BTreeSet::new();
     for seed in seeds {
         let trace = one.map(|_| Trace::default());
-        let ran = panic::catch_unwind(panic::AssertUnwindSafe(|| run_seed(kind, seed, trace.clone())));
+        let ran = panic::catch_unwind(panic::AssertUnwindSafe(|| run_seed(scenario, seed, trace.clone())));
         for line in trace.iter().flat_map(|trace| trace.take()) {
             println!("{line}");
         }
-        let Ok(sights) = ran else {
-            panic!("seed {seed} fails; replay it: SEED={seed} cargo test --test it simulation::{}", kind.name);
+        let Ok(covered_now) = ran else {
+            panic!("seed {seed} fails; replay it: SEED={seed} cargo test --test it simulation::{}", scenario.name);
         };
-        seen.extend(sights);
+        covered.extend(covered_now);
     }
-    for sight in kind.sights.iter().filter(|_| one.is_none() && count >= ENOUGH) {
-        assert!(seen.contains(sight), "nowhere was there {sight}");
+    for required in scenario.coverage.iter().filter(|_| one.is_none() && count >= SEEDS_FOR_COVERAGE) {
+        assert!(covered.contains(required), "no seed covered: {required}");
     }
 }
 
 #[test]
 fn a_schedule_over_the_ledger() {
-    simulate(&kinds::SCHEDULE);
+    simulate(&scenarios::SCHEDULE);
 }
 
 #[test]
 fn a_workflow_with_the_payload_alone() {
-    simulate(&kinds::WORKFLOW);
+    simulate(&scenarios::WORKFLOW);
 }
 
 #[test]
 fn a_workflow_and_a_schedule_over_one_ledger() {
-    simulate(&kinds::BOTH);
+    simulate(&scenarios::BOTH);
 }
 
-/// A seed that fails once fails again.
+#[test]
+fn a_schedule_that_only_discovers() {
+    simulate(&scenarios::DISCOVERY);
+}
+
+/// Otherwise, a failing seed could not be replayed.
 #[test]
 fn one_seed_is_one_run() {
-    for kind in [kinds::SCHEDULE, kinds::WORKFLOW, kinds::BOTH] {
+    for scenario in [scenarios::SCHEDULE, scenarios::WORKFLOW, scenarios::BOTH, scenarios::DISCOVERY] {
         for seed in 0..20 {
             let [once, again] = [(); 2].map(|()| {
                 let trace = Trace::default();
-                run_seed(&kind, seed, Some(Rc::clone(&trace)));
+                run_seed(&scenario, seed, Some(Rc::clone(&trace)));
                 trace.take()
             });
-            assert!(once.len() > 20, "{} of seed {seed} has next to no trace", kind.name);
+            assert!(once.len() > 20, "{} with seed {seed} leaves hardly any trace", scenario.name);
             for (one, other) in once.iter().zip(&again) {
-                assert_eq!(one, other, "{} of seed {seed} goes another way", kind.name);
+                assert_eq!(one, other, "{} with seed {seed} takes another course", scenario.name);
             }
-            assert_eq!(once.len(), again.len(), "{} of seed {seed}", kind.name);
+            assert_eq!(once.len(), again.len(), "{} with seed {seed}", scenario.name);
         }
     }
 }

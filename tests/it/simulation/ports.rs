@@ -1,39 +1,74 @@
-//! The three ports over the simulated world, with everything that can go wrong on the way.
+//! The four ports over the simulated world, with everything that can go wrong during a call.
 
 use std::{
     cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
     time::{Duration, SystemTime},
 };
 
 use serde::Deserialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use workspaces_image_import::{
     announcement::{Announce, Message},
     clock::Clock,
-    error::{CallError, Service},
-    import::{Description, Memory, Observation, Timestamp},
-    ledger::{Ledger, Remembered, Written},
-    workspaces::DescribeImport,
+    error::{CallError, NotSent, Service},
+    found::Found,
+    import::{Description, ImageId, Observation, Timestamp},
+    ledger::{Items, Ledger, Write, WriteOutcome},
+    time_budget::TimeBudget,
+    workspaces::{DescribeImport, DescribeOutcome, ListPendingImages},
 };
 
 use super::{
     Shared,
     import::{Answer, Delivered, Delivery},
-    world::{Memories, World},
+    scenarios,
+    world::{Storage, World},
 };
 
-/// All three ports, as one invocation has them.
+/// All four ports, as one invocation uses them.
 #[derive(Clone)]
 pub(super) struct Ports {
     pub(super) world: Shared,
-    /// What SNS has told this invocation that it took.
-    pub(super) confirmed: Rc<RefCell<Vec<String>>>,
-    /// How many calls to publish SNS has answered this invocation.
-    pub(super) publishes: Rc<Cell<usize>>,
+    pub(super) budget: TimeBudget,
+    pub(super) seen: Rc<Seen>,
 }
 
-/// The paused clock of the run.
+/// What the ports have told one invocation.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// The IDs of the announcements that SNS confirmed.
+    pub(super) confirmed: RefCell<Vec<String>>,
+    /// How many publish calls SNS answered.
+    publishes: Cell<usize>,
+    /// The images whose describe call was sent, and the error's name if the call failed.
+    pub(super) described: RefCell<Vec<(ImageId, Option<String>)>>,
+    /// The images whose describe call was not sent.
+    pub(super) not_sent: RefCell<BTreeSet<ImageId>>,
+    /// The images whose items could not be read.
+    pub(super) unread: RefCell<BTreeSet<ImageId>>,
+    /// The answers to describe calls.
+    pub(super) answers: RefCell<BTreeMap<ImageId, Answer>>,
+    /// The images that the list of images named.
+    pub(super) listed: RefCell<BTreeSet<ImageId>>,
+    /// The images that the ledger named.
+    pub(super) unsettled: RefCell<BTreeSet<ImageId>>,
+    /// The names of the errors that ended the listing and the scan.
+    pub(super) discover_errors: RefCell<Vec<String>>,
+    /// The images whose items were read.
+    pub(super) read: RefCell<BTreeSet<ImageId>>,
+    /// The images whose items were written.
+    written: RefCell<BTreeSet<ImageId>>,
+}
+
+/// The code of the errors that do not pass by themselves.
+pub(super) const PERMANENT: &str = "Trouble";
+
+/// How many images one page of a search has.
+const IMAGES_PER_PAGE: usize = 2;
+
+/// The paused clock of a run.
 pub(super) struct SimulatedClock {
     pub(super) began: Instant,
 }
@@ -49,14 +84,38 @@ impl Clock for SimulatedClock {
 enum Fate {
     /// It takes this long and works.
     Works(Duration),
-    /// It fails and has no effect.
+    /// It fails after this long and has no effect.
     Fails(Duration),
-    /// It has its effect, and the answer is lost.
-    AnswerLost(Duration),
-    /// Nothing comes back; the effect comes this much later, whether anyone still waits or not.
+    /// It takes effect after this long, and the response is lost.
+    ResponseLost(Duration),
+    /// It takes effect after this long, the response is lost, and the SDK's retry takes effect, too.
+    Repeated(Duration),
+    /// There is no response. The effect takes place this much later, whether or not anyone still waits.
     Late(Duration),
-    /// Nothing ever comes of it.
+    /// Nothing ever happens.
     Hangs,
+    /// The service throttles every attempt until the deadline.
+    Throttled,
+    /// The SDK holds the call back until the deadline, because the service throttles others.
+    HeldBack,
+}
+
+/// What a call came to.
+enum Called<T> {
+    Returned(T),
+    NotSent(NotSent),
+    Failed(CallError),
+}
+
+impl<T> Called<T> {
+    /// For the ports to which a call that was not sent is one more failure.
+    fn result(self, service: Service) -> Result<T, CallError> {
+        match self {
+            Self::Returned(value) => Ok(value),
+            Self::NotSent(_) => Err(CallError::timeout(service, "not sent")),
+            Self::Failed(error) => Err(error),
+        }
+    }
 }
 
 impl Ports {
@@ -66,11 +125,14 @@ impl Ports {
         let soon = Duration::from_millis(rng.u64(1..400));
         let fate = match () {
             () if *calm || rng.f64() >= *trouble => Fate::Works(soon),
-            () => match rng.u8(0..5) {
+            () => match rng.u8(0..8) {
                 0 => Fate::Fails(soon),
-                1 => Fate::AnswerLost(soon),
+                1 => Fate::ResponseLost(soon),
                 2 => Fate::Late(Duration::from_millis(rng.u64(0..60_000))),
                 3 => Fate::Hangs,
+                4 => Fate::Throttled,
+                5 => Fate::HeldBack,
+                6 => Fate::Repeated(soon),
                 _ => Fate::Works(soon * 20),
             },
         };
@@ -78,98 +140,205 @@ impl Ports {
         fate
     }
 
-    /// Runs a call's effect as its fate has it.
+    fn cover(&self, what: &'static str) {
+        self.world.borrow_mut().covered.insert(what);
+    }
+
+    /// Runs the effect of a call as its fate demands, and returns by the deadline.
     async fn call<T: 'static>(
         &self,
         service: Service,
+        deadline: Instant,
         what: impl FnOnce() -> String,
-        effect: impl FnOnce(&mut World) -> T + 'static,
-    ) -> Result<T, CallError> {
-        let error = || CallError { service, code: "Trouble".to_owned(), cause: String::new(), source: None };
+        effect: impl Fn(&mut World) -> T + 'static,
+    ) -> Called<T> {
+        let error = |code: &str| CallError {
+            service,
+            code: code.to_owned(),
+            cause: String::new(),
+            transient: code != PERMANENT,
+            source: None,
+        };
+        if Instant::now() >= deadline {
+            self.cover(scenarios::UNSENT);
+            return Called::NotSent(NotSent::NoTime);
+        }
+        let in_time = |delay| Instant::now() + delay < deadline;
         match self.fate(what) {
-            Fate::Works(delay) => {
+            Fate::Works(delay) if in_time(delay) => {
                 sleep(delay).await;
-                Ok(effect(&mut self.world.borrow_mut()))
+                Called::Returned(effect(&mut self.world.borrow_mut()))
             }
-            Fate::Fails(delay) => {
+            Fate::Fails(delay) if in_time(delay) => {
                 sleep(delay).await;
-                Err(error())
+                Called::Failed(error(PERMANENT))
             }
-            Fate::AnswerLost(delay) => {
+            Fate::ResponseLost(delay) if in_time(delay) => {
                 sleep(delay).await;
                 effect(&mut self.world.borrow_mut());
-                Err(error())
+                Called::Failed(error("Unreachable"))
             }
-            Fate::Late(delay) => {
+            Fate::Repeated(delay) if in_time(delay * 2) => {
+                sleep(delay).await;
+                effect(&mut self.world.borrow_mut());
+                sleep(delay).await;
+                Called::Returned(effect(&mut self.world.borrow_mut()))
+            }
+            Fate::Works(delay) | Fate::ResponseLost(delay) | Fate::Repeated(delay) | Fate::Late(delay) => {
                 let world = Rc::clone(&self.world);
                 let late = tokio::task::spawn_local(async move {
                     sleep(delay).await;
                     effect(&mut world.borrow_mut());
                 });
                 self.world.borrow_mut().late.push(late);
-                std::future::pending().await
+                sleep_until(deadline).await;
+                self.cover(scenarios::CUT_OFF);
+                Called::Failed(error("Timeout"))
             }
-            Fate::Hangs => std::future::pending().await,
+            Fate::Fails(_) | Fate::Hangs => {
+                sleep_until(deadline).await;
+                self.cover(scenarios::CUT_OFF);
+                Called::Failed(error("Timeout"))
+            }
+            Fate::Throttled => {
+                sleep_until(deadline).await;
+                self.cover(scenarios::THROTTLED);
+                Called::Failed(error("ThrottlingException"))
+            }
+            Fate::HeldBack => {
+                sleep_until(deadline).await;
+                self.cover(scenarios::HELD_BACK);
+                Called::NotSent(NotSent::HeldBack)
+            }
         }
     }
 }
 
+impl Ports {
+    /// Finds images page by page, until there are no more or a page fails.
+    async fn search(
+        &self,
+        service: Service,
+        deadline: Instant,
+        page: fn(&World, Option<&ImageId>, usize) -> Vec<ImageId>,
+    ) -> Found {
+        assert!(deadline <= self.budget.discover_until, "no time is left for reading and describing");
+        let mut found = Found::default();
+        loop {
+            let last = found.image_ids.last().cloned();
+            let what = || format!("search {service} after {last:?}");
+            let effect = {
+                let last = last.clone();
+                move |world: &mut World| page(world, last.as_ref(), IMAGES_PER_PAGE)
+            };
+            match self.call(service, deadline, what, effect).await.result(service) {
+                Ok(images) => {
+                    let is_last = images.len() < IMAGES_PER_PAGE;
+                    found.image_ids.extend(images);
+                    if is_last {
+                        return found;
+                    }
+                }
+                Err(error) => {
+                    self.seen.discover_errors.borrow_mut().push(error.name());
+                    if !found.image_ids.is_empty() && service == Service::WorkSpaces {
+                        self.cover(scenarios::PARTIAL_LISTING);
+                    }
+                    return Found { error: Some(error), ..found };
+                }
+            }
+        }
+    }
+}
+
+impl ListPendingImages for Ports {
+    async fn list_pending(&self, deadline: Instant) -> Found {
+        let found = self.search(Service::WorkSpaces, deadline, World::pending_after).await;
+        self.seen.listed.borrow_mut().extend(found.image_ids.iter().cloned());
+        found
+    }
+}
+
 impl DescribeImport for Ports {
-    async fn describe(&self, image_id: &str) -> Result<Observation, CallError> {
-        let id = image_id.to_owned();
-        let look = move |world: &mut World| {
-            let import = world.import(&id);
-            Answer { state: import.now(), age: import.age }
+    async fn describe(&self, image_id: &ImageId, deadline: Instant) -> DescribeOutcome {
+        assert!(deadline <= self.budget.describe_until, "no time is left for announcing and writing");
+        let id = image_id.clone();
+        let look = move |world: &mut World| world.answer(&id);
+        let described = |error| self.seen.described.borrow_mut().push((image_id.clone(), error));
+        let answer = match self.call(Service::WorkSpaces, deadline, || format!("describe {image_id}"), look).await {
+            Called::Returned(answer) => answer,
+            Called::NotSent(why) => {
+                self.seen.not_sent.borrow_mut().insert(image_id.clone());
+                return DescribeOutcome::NotSent(why);
+            }
+            Called::Failed(error) => {
+                described(Some(error.name()));
+                return DescribeOutcome::Failed(error);
+            }
         };
-        let answer = self.call(Service::WorkSpaces, || format!("describe {image_id}"), look).await?;
+        described(None);
         let mut world = self.world.borrow_mut();
         world.note(|| format!("{image_id} is {answer:?}"));
-        world.import(image_id).answers.push(answer);
-        let Some(state) = answer.state else { return Ok(Observation::NotFound) };
+        if world.others.contains_key(image_id) {
+            world.covered.insert(scenarios::OTHER_IMAGE);
+        } else {
+            world.import(image_id).answers.push(answer);
+        }
+        self.seen.answers.borrow_mut().insert(image_id.clone(), answer);
+        let Answer::Described { state, age } = answer else { return DescribeOutcome::Observed(Observation::NotFound) };
         let now = Timestamp::from(SimulatedClock { began: world.began }.now()).millis();
-        let age = i64::try_from(answer.age).expect("small") * 60_000;
-        // So long that a response with many of them has to be cut.
+        let updated = age.map(|minutes| now - i64::try_from(minutes).expect("small") * 60_000);
+        // Long enough that a response with many of them has to be shortened.
         let message = (world.imports.len() > 10).then(|| "Validating. ".repeat(80));
-        Ok(Observation::Described(Box::new(Description {
-            state: Some(state.to_owned()),
+        DescribeOutcome::Observed(Observation::Described(Box::new(Description {
+            state: state.map(str::to_owned),
             state_message: message,
-            last_updated_time: Timestamp::from_millis(now - age),
+            last_updated_time: updated.and_then(Timestamp::from_millis),
             ..Description::default()
         })))
     }
 }
 
 impl Announce for Ports {
-    async fn publish(&self, batch: &[Message]) -> Result<Vec<Result<(), CallError>>, CallError> {
+    async fn publish(&self, batch: &[Message], deadline: Instant) -> Vec<Result<(), CallError>> {
+        assert!(deadline <= self.budget.announce_until, "no time is left for writing");
         let deliveries: Vec<Delivery> = batch.iter().map(delivery).collect();
+        if self.world.borrow().storage != Storage::Payload {
+            let written = self.seen.written.borrow();
+            let unwritten = deliveries.iter().find(|delivery| !written.contains(&delivery.image_id));
+            assert!(unwritten.is_none(), "published without a write of its own: {unwritten:?}");
+        }
         let ids: Vec<String> = deliveries.iter().map(|delivery| delivery.transition_id.clone()).collect();
-        let take = move |world: &mut World| {
-            let each = deliveries.into_iter().map(|delivery| {
+        let accept = move |world: &mut World| {
+            let each = deliveries.iter().cloned().map(|delivery| {
                 if !world.calm && world.rng.f64() < world.trouble / 2.0 {
-                    return Err(CallError::bad_response(Service::Sns, "this entry failed"));
+                    return Err(CallError::bad_response(Service::Sns, "this message failed"));
                 }
                 world.note(|| format!("delivered {}", delivery.transition_id));
-                let memories = world.memories;
-                if world.import(&delivery.image_id.clone()).deliver(delivery, memories) == Delivered::Again {
-                    world.sights.insert("a repeat");
+                let storage = world.storage;
+                if world.import(&delivery.image_id.clone()).deliver(delivery, storage) == Delivered::Again {
+                    world.covered.insert(scenarios::REDELIVERY);
                 }
                 Ok(())
             });
             each.collect::<Vec<_>>()
         };
-        let results = self.call(Service::Sns, || format!("publish {ids:?}"), take).await?;
-        self.publishes.update(|count| count + 1);
-        if self.publishes.get() > 1 && results.iter().any(Result::is_err) && results.iter().any(Result::is_ok) {
-            let sight = "several calls to publish, one of which took only a part";
-            self.world.borrow_mut().sights.insert(sight);
+        let called = self.call(Service::Sns, deadline, || format!("publish {ids:?}"), accept).await;
+        let results = match called.result(Service::Sns) {
+            Ok(results) => results,
+            Err(error) => return batch.iter().map(|_| Err(error.copy())).collect(),
+        };
+        self.seen.publishes.update(|count| count + 1);
+        if self.seen.publishes.get() > 1 && results.iter().any(Result::is_err) && results.iter().any(Result::is_ok) {
+            self.cover(scenarios::PARTIAL_FAILURE);
         }
-        let taken = ids.iter().zip(&results).filter(|(_, result)| result.is_ok());
-        self.confirmed.borrow_mut().extend(taken.map(|(id, _)| id.clone()));
-        Ok(results)
+        let accepted = ids.iter().zip(&results).filter(|(_, result)| result.is_ok());
+        self.seen.confirmed.borrow_mut().extend(accepted.map(|(id, _)| id.clone()));
+        results
     }
 }
 
-/// The one text of a message that programs read.
+/// The text of a message that programs read.
 #[derive(Deserialize)]
 struct Texts {
     default: String,
@@ -177,40 +346,93 @@ struct Texts {
 
 fn delivery(message: &Message) -> Delivery {
     let texts: Texts = serde_json::from_str(&message.body).expect("JSON");
-    serde_json::from_str(&texts.default).expect("JSON of the contract's form")
+    let delivery: Delivery = serde_json::from_str(&texts.default).expect("JSON as the contract describes it");
+    // A FIFO topic keeps the order of an image's announcements, and drops redeliveries.
+    assert_eq!(message.group_id, delivery.image_id.as_str());
+    assert_eq!(message.deduplication_id, delivery.transition_id);
+    delivery
 }
 
 impl Ledger for Ports {
-    async fn read(&self, image_ids: &[&str]) -> Result<Remembered, CallError> {
-        if self.world.borrow().memories == Memories::Payload {
-            return Ok(Remembered::new());
+    async fn read(&self, image_ids: &[&ImageId], deadline: Instant) -> Items {
+        if self.world.borrow().storage == Storage::Payload {
+            return Items::new();
         }
-        let image_ids: Vec<String> = image_ids.iter().map(ToString::to_string).collect();
-        let read = move |world: &mut World| {
-            let known = image_ids.into_iter().filter_map(|id| Some((id.clone(), Ok(world.import(&id).item.clone()?))));
-            known.collect()
+        assert!(deadline <= self.budget.recall_until, "no time is left for describing");
+        let image_ids: Vec<ImageId> = image_ids.iter().map(|id| (*id).clone()).collect();
+        let read = {
+            let image_ids = image_ids.clone();
+            move |world: &mut World| -> Items {
+                let read_one = |id: &ImageId| {
+                    // Some keys may stay unprocessed.
+                    if !world.calm && world.rng.f64() < world.trouble / 4.0 {
+                        world.covered.insert(scenarios::PARTIAL_READ);
+                        return Some((id.clone(), Err(CallError::timeout(Service::DynamoDb, "unprocessed"))));
+                    }
+                    Some((id.clone(), Ok(world.imports.get(id)?.item.clone()?)))
+                };
+                image_ids.iter().filter_map(read_one).collect()
+            }
         };
-        self.call(Service::DynamoDb, || "read".to_owned(), read).await
+        let called = self.call(Service::DynamoDb, deadline, || "read".to_owned(), read).await;
+        let items = called.result(Service::DynamoDb).unwrap_or_else(|error| {
+            let failed = |id| (id, Err(error.copy()));
+            image_ids.into_iter().map(failed).collect()
+        });
+        let unread = items.iter().filter(|(_, item)| item.is_err()).map(|(id, _)| id.clone());
+        self.seen.unread.borrow_mut().extend(unread);
+        let read = items.iter().filter(|(_, item)| item.is_ok()).map(|(id, _)| id.clone());
+        self.seen.read.borrow_mut().extend(read);
+        items
     }
 
-    async fn write(&self, image_id: &str, new: &Memory, read: Option<&Memory>) -> Result<Written, CallError> {
-        if self.world.borrow().memories == Memories::Payload {
-            return Ok(Written::Done);
+    async fn unsettled(&self, deadline: Instant) -> Found {
+        if self.world.borrow().storage == Storage::Payload {
+            return Found::default();
         }
-        let what = || format!("write {image_id} {new:?} over {read:?}");
-        let (image_id, new, read) = (image_id.to_owned(), new.clone(), read.cloned());
-        let write = move |world: &mut World| {
-            let memories = world.memories;
-            let written = world.import(&image_id).write(&new, read.as_ref(), memories);
+        let found = self.search(Service::DynamoDb, deadline, World::unsettled_after).await;
+        self.seen.unsettled.borrow_mut().extend(found.image_ids.iter().cloned());
+        found
+    }
+
+    async fn write(&self, write: Write<'_>, deadline: Instant) -> WriteOutcome {
+        if self.world.borrow().storage == Storage::Payload {
+            return WriteOutcome::Written;
+        }
+        assert!(deadline <= self.budget.mark_until, "no time is left for the response");
+        self.check_flags(&write, deadline);
+        let what = || format!("write {write:?}");
+        let (image_id, checkpoint, expected) = (write.image_id.clone(), write.checkpoint.clone(), write.expected);
+        let version = write.version();
+        let put = move |world: &mut World| {
+            let storage = world.storage;
+            let written = world.import(&image_id).write(&checkpoint, expected, version, storage);
             world.note(|| format!("written {image_id}: {written:?}"));
             match written {
-                Ok(()) => Written::Done,
+                Ok(()) => WriteOutcome::Written,
                 Err(winner) => {
-                    world.sights.insert("a write that lost");
-                    Written::Lost(winner)
+                    world.covered.insert(scenarios::LOST_WRITE);
+                    WriteOutcome::Lost(winner)
                 }
             }
         };
-        self.call(Service::DynamoDb, what, write).await
+        let called = self.call(Service::DynamoDb, deadline, what, put).await;
+        let outcome = called.result(Service::DynamoDb).unwrap_or_else(WriteOutcome::Failed);
+        if let WriteOutcome::Written = outcome {
+            self.seen.written.borrow_mut().insert(write.image_id.clone());
+        }
+        outcome
+    }
+}
+
+impl Ports {
+    /// The flags of a write agree with what this invocation found.
+    fn check_flags(&self, write: &Write<'_>, deadline: Instant) {
+        let answers = self.seen.answers.borrow();
+        let answer = answers.get(write.image_id).expect("only a checked import is written");
+        assert_eq!(write.checkpoint.missing, *answer == Answer::NotFound, "{write:?} after {answer:?}");
+        let recent = matches!(answer, Answer::Described { state: Some(_), age: Some(0) });
+        let before_publishing = deadline == self.budget.record_until;
+        assert!(!(recent && before_publishing && write.checkpoint.stalled), "{write:?} after {answer:?}");
     }
 }

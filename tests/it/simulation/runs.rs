@@ -1,4 +1,4 @@
-//! What a world is put through, from the first tick until the faults have stopped.
+//! What happens in each scenario, from the first invocation until the faults have stopped and everything is announced.
 
 use std::{rc::Rc, time::Duration};
 
@@ -9,27 +9,45 @@ use tokio::{
 };
 use workspaces_image_import::import::{Record, State};
 
-use super::{Shared, answer::Answered, invocation::invoke, world::Memories};
+use super::{
+    Shared,
+    answer::Answered,
+    invocation::invoke,
+    scenarios,
+    world::{Storage, World},
+};
 
 fn first_records(world: &Shared) -> Vec<Record> {
-    world.borrow().image_ids().map(Record::new).collect()
+    world.borrow().first_records()
 }
 
-/// An invocation that nobody waits for.
+/// Starts an invocation that nobody waits for.
 fn start(world: &Shared, rng: Rng, records: Vec<Record>) -> JoinHandle<Option<Answered>> {
     let world = Rc::clone(world);
     spawn_local(async move { invoke(&world, rng, records).await })
 }
 
-/// A fixed schedule over the ledger; ticks overlap, as retries of a slow invocation do.
+/// A fixed schedule over the ledger. Its invocations overlap, as retries of slow ones do.
 pub(super) async fn schedule(world: Shared, mut rng: Rng) {
-    let ticks = rng.usize(5..25);
-    tick(&world, &mut rng, ticks).await;
+    let count = rng.usize(5..25);
+    invoke_on_schedule(&world, &mut rng, count).await;
     calm_down(&world).await;
-    come_to_rest(&world, &mut rng).await;
+    finish_schedule(&world, &mut rng).await;
 }
 
-/// A workflow whose payload is the memory; a failed invocation is tried again with the old payload.
+/// A schedule whose events name no import.
+pub(super) async fn discovery(world: Shared, mut rng: Rng) {
+    let count = rng.usize(5..25);
+    invoke_on_schedule(&world, &mut rng, count).await;
+    calm_down(&world).await;
+    for _ in 0..8 {
+        invoke(&world, rng.fork(), Vec::new()).await.expect("nothing fails anymore");
+    }
+    nothing_is_owed(&world);
+    no_import_is_lost(&world);
+}
+
+/// A workflow that sends each response back. After a failure, it retries with the old payload.
 pub(super) async fn workflow(world: Shared, mut rng: Rng) {
     let mut records = first_records(&world);
     for round in 0..33 {
@@ -37,7 +55,7 @@ pub(super) async fn workflow(world: Shared, mut rng: Rng) {
             calm_down(&world).await;
         }
         if let Some(answered) = invoke(&world, rng.fork(), records.clone()).await
-            // Now and then a workflow does not get an answer that was given.
+            // Now and then, the workflow does not receive a response.
             && (round >= 25 || rng.f64() < 0.95)
         {
             answered.is_followed(&mut world.borrow_mut());
@@ -48,58 +66,58 @@ pub(super) async fn workflow(world: Shared, mut rng: Rng) {
             world.borrow_mut().advance(&mut rng);
         }
     }
-    has_come_to_its_end(&world, &records);
+    ends_with_the_imports(&world, &records);
 }
 
-/// A workflow and a schedule over one ledger. The workflow's payload travels; some of its events come twice, and late.
+/// A workflow and a schedule over one ledger. Some of the workflow's events are sent twice, the second time late.
 pub(super) async fn both(world: Shared, mut rng: Rng) {
     let schedule = spawn_local({
         let (world, mut rng) = (Rc::clone(&world), rng.fork());
-        async move { tick(&world, &mut rng, 8).await }
+        async move { invoke_on_schedule(&world, &mut rng, 8).await }
     });
     let mut payloads = vec![first_records(&world)];
-    let mut again = Vec::new();
+    let mut repeated = Vec::new();
     for _ in 0..8 {
         if rng.f64() < 0.2 {
             let old = payloads[rng.usize(..payloads.len())].clone();
-            again.push(start(&world, rng.fork(), old));
+            repeated.push(start(&world, rng.fork(), old));
         }
         let records = payloads.last().expect("the first").clone();
         payloads.extend(invoke(&world, rng.fork(), records).await.map(|answered| answered.records));
         sleep(Duration::from_millis(rng.u64(0..5_000))).await;
     }
     schedule.await.expect("no panic");
-    for late in again {
-        late.await.expect("no panic");
+    for invocation in repeated {
+        invocation.await.expect("no panic");
     }
     calm_down(&world).await;
-    // The last payload may be ahead of the ledger, and then has to be in step with it again.
+    // The last payload may be ahead of the ledger, which then has to catch up.
     let mut records = payloads.pop().expect("the first");
     for _ in 0..3 {
-        records = invoke(&world, rng.fork(), records).await.expect("nothing fails any more").records;
+        records = invoke(&world, rng.fork(), records).await.expect("nothing fails anymore").records;
     }
-    come_to_rest(&world, &mut rng).await;
-    records = invoke(&world, rng.fork(), records).await.expect("nothing fails any more").records;
-    has_come_to_its_end(&world, &records);
+    finish_schedule(&world, &mut rng).await;
+    records = invoke(&world, rng.fork(), records).await.expect("nothing fails anymore").records;
+    ends_with_the_imports(&world, &records);
 }
 
-/// A schedule's invocations in a world that goes on meanwhile.
-async fn tick(world: &Shared, rng: &mut Rng, count: usize) {
+/// A schedule's invocations, while the imports move on.
+async fn invoke_on_schedule(world: &Shared, rng: &mut Rng, count: usize) {
     let records = first_records(world);
-    let mut ticks = Vec::new();
+    let mut invocations = Vec::new();
     for _ in 0..count {
-        ticks.push(start(world, rng.fork(), records.clone()));
+        invocations.push(start(world, rng.fork(), records.clone()));
         sleep(Duration::from_millis(rng.u64(0..8_000))).await;
         world.borrow_mut().advance(rng);
     }
-    for tick in ticks {
-        tick.await.expect("no panic");
+    for invocation in invocations {
+        invocation.await.expect("no panic");
     }
 }
 
-/// Nothing fails any more, and what was still under way arrives.
+/// From here on nothing fails, and late effects take place.
 async fn calm_down(world: &Shared) {
-    world.borrow_mut().calm = true;
+    world.borrow_mut().calm_down();
     sleep(Duration::from_hours(1)).await;
     let late = std::mem::take(&mut world.borrow_mut().late);
     for effect in late {
@@ -107,41 +125,76 @@ async fn calm_down(world: &Shared) {
     }
 }
 
-/// The schedule goes on until everything that was ever owed has gone out.
-async fn come_to_rest(world: &Shared, rng: &mut Rng) {
+/// The schedule continues until everything that was ever owed has been delivered.
+async fn finish_schedule(world: &Shared, rng: &mut Rng) {
     let records = first_records(world);
     let mut last = Vec::new();
     for _ in 0..8 {
-        last = invoke(world, rng.fork(), records.clone()).await.expect("nothing fails any more").records;
+        last = invoke(world, rng.fork(), records.clone()).await.expect("nothing fails anymore").records;
     }
+    nothing_is_owed(world);
+    ends_with_the_imports(world, &last);
+}
+
+/// Everything that was ever owed has been delivered.
+fn nothing_is_owed(world: &Shared) {
     for (image_id, import) in &world.borrow().imports {
         for owed in import.owed.values() {
             assert!(import.deliveries.contains(owed), "{owed:?} of {image_id} was owed and is lost");
         }
-        assert!(import.item.as_ref().is_none_or(|item| item.owed.is_none()), "{image_id}: something is still owed");
+        let owed = import.item.as_ref().and_then(|item| item.checkpoint.owed.as_ref());
+        assert_eq!(owed, None, "{image_id} still owes");
     }
-    has_come_to_its_end(world, &last);
 }
 
-/// Records and what was announced both end where the imports did.
-fn has_come_to_its_end(world: &Shared, records: &[Record]) {
+/// Every import that runs is known, and every import that was ever known was followed until it settled, even if it was
+/// deleted or ended between two checks.
+fn no_import_is_lost(world: &Shared) {
+    let mut world = world.borrow_mut();
+    for (image_id, import) in &world.imports {
+        let Some(item) = &import.item else {
+            assert!(!import.is_running(), "{image_id} was not discovered");
+            continue;
+        };
+        let state = item.checkpoint.state.as_ref().map(State::as_str);
+        assert_eq!(import.history.last_state(), state, "{image_id}");
+        let settled = matches!(state, Some("COMPLETED" | "ERROR" | "NOT_FOUND"));
+        if import.is_running() {
+            assert_eq!(state, import.now(), "{image_id} runs");
+        } else {
+            assert!(settled, "{image_id} is lost in {state:?}: {:?}", import.states);
+            assert!(!item.checkpoint.missing || state == Some("NOT_FOUND"), "{image_id} is lost before NOT_FOUND");
+        }
+    }
+    cover_history(&mut world);
+}
+
+/// The records and the announcements end in the states in which the imports ended.
+fn ends_with_the_imports(world: &Shared, records: &[Record]) {
     let mut world = world.borrow_mut();
     for record in records {
-        let memories = world.memories;
+        let storage = world.storage;
         let import = world.import(&record.image_id);
         let end = import.now().unwrap_or("NOT_FOUND");
-        let state = record.memory.state.as_ref().map(State::as_str);
-        assert_eq!((state, import.line.end()), (Some(end), Some(end)), "{record:?}");
-        assert_eq!(record.memory.owed, None, "something is still owed");
-        assert!(memories == Memories::Payload || import.line.told(record.memory.sequence + 1).is_none(), "{record:?}");
+        let state = record.checkpoint.state.as_ref().map(State::as_str);
+        assert_eq!((state, import.history.last_state()), (Some(end), Some(end)), "{record:?}");
+        assert_eq!(record.checkpoint.owed, None, "still owes");
+        let outcome = State::parse(end).expect("valid").outcome();
+        assert_eq!(record.outcome(), outcome, "a workflow would not end as the import did: {record:?}");
+        let next = import.history.announced(record.checkpoint.sequence + 1);
+        assert!(storage == Storage::Payload || next.is_none(), "{record:?} is behind {next:?}");
     }
-    for (sight, came_to_pass) in [
-        ("a stall", world.imports.values().any(|import| import.line.stalls() > 0)),
-        ("a second stall", world.imports.values().any(|import| import.line.stalled_twice())),
-        ("an image that is gone", world.imports.values().any(|import| import.line.was_gone())),
+    cover_history(&mut world);
+}
+
+fn cover_history(world: &mut World) {
+    for (what, happened) in [
+        (scenarios::STALL, world.imports.values().any(|import| import.history.has_stall())),
+        (scenarios::SECOND_STALL, world.imports.values().any(|import| import.history.has_second_stall())),
+        (scenarios::NOT_FOUND, world.imports.values().any(|import| import.history.has_not_found())),
     ] {
-        if came_to_pass {
-            world.sights.insert(sight);
+        if happened {
+            world.covered.insert(what);
         }
     }
 }

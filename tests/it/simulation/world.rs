@@ -1,4 +1,4 @@
-//! Everything outside the function: the imports, the weather, and what happened.
+//! Everything outside the function: the imports, how often calls go wrong, and what has happened.
 
 use std::{
     cell::RefCell,
@@ -9,23 +9,26 @@ use std::{
 
 use fastrand::Rng;
 use tokio::{task::JoinHandle, time::Instant};
-use workspaces_image_import::import::Record;
+use workspaces_image_import::import::{Checkpoint, ImageId, Record, State};
 
-use super::import::Import;
+use super::{
+    import::{Answer, Omitted, SimulatedImport},
+    scenarios,
+};
 use crate::support::image;
 
-/// States that an import may be in; `None`: the image is not there.
+/// The states of simulated imports. `None` means that the image does not exist.
 const STATES: [Option<&str>; 7] =
     [Some("PENDING"), Some("VALIDATING"), Some("PUBLISHING"), Some("ERROR"), Some("NEW"), None, Some("COMPLETED")];
 
-/// Where the function remembers imports.
+/// Where checkpoints are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Memories {
-    /// A fixed schedule sends the same payload each time.
+pub(super) enum Storage {
+    /// In the ledger. The schedule sends the same event each time.
     Ledger,
-    /// The payload travels, and there is no ledger.
+    /// In the payload, which the workflow sends back. There is no ledger.
     Payload,
-    /// The payload travels, and there is a ledger, which a schedule uses, too.
+    /// In the payload and in the ledger, which a schedule uses, too.
     Both,
 }
 
@@ -35,71 +38,129 @@ pub(super) type Trace = Rc<RefCell<Vec<String>>>;
 /// Everything outside the function.
 #[derive(Debug)]
 pub(super) struct World {
-    pub(super) imports: BTreeMap<String, Import>,
-    pub(super) memories: Memories,
-    /// Nothing fails any more.
+    pub(super) imports: BTreeMap<ImageId, SimulatedImport>,
+    /// The images that were made in another way, and whether they are pending.
+    pub(super) others: BTreeMap<ImageId, bool>,
+    /// Whether events discover imports and name none.
+    pub(super) discover: bool,
+    /// The state that the first records start from, if any.
+    start: Option<State>,
+    pub(super) storage: Storage,
+    /// From now on, nothing fails anymore.
     pub(super) calm: bool,
     pub(super) rng: Rng,
-    /// How likely a call is to go wrong.
+    /// The probability that a call goes wrong.
     pub(super) trouble: f64,
     pub(super) began: Instant,
-    /// Effects that come later than anyone waits for them.
+    /// Effects of calls that take place after the caller has stopped waiting.
     pub(super) late: Vec<JoinHandle<()>>,
-    /// Where anyone wants to know.
+    /// Present if a trace was requested.
     trace: Option<Trace>,
-    /// What has come to pass.
-    pub(super) sights: BTreeSet<&'static str>,
+    /// What this run has covered.
+    pub(super) covered: BTreeSet<&'static str>,
 }
 
 impl World {
-    pub(super) fn new(memories: Memories, trace: Option<Trace>, rng: &mut Rng) -> Self {
-        // With more than ten there is more than one call to publish, and cutting the response to its size.
-        let count = if rng.f64() < 0.015 { rng.usize(11..26) } else { rng.usize(1..4) };
+    pub(super) fn new(storage: Storage, discover: bool, trace: Option<Trace>, rng: &mut Rng) -> Self {
+        // More than ten imports need more than one publish call, and a response that has to be shortened.
+        let count = if rng.f64() < 0.03 { rng.usize(11..26) } else { rng.usize(1..4) };
+        let image_ids = (0..count).map(|number| ImageId::parse(&image(number)).expect("valid"));
+        let others = (0..if discover { rng.usize(0..4) } else { 0 })
+            .map(|number| ImageId::parse(&format!("{}other", image(number * 7))).expect("valid"));
+        let start = if !discover && rng.f64() < 0.3 { State::parse("PENDING") } else { None };
         Self {
-            imports: (0..count).map(|number| (image(number), Import::new())).collect(),
-            memories,
+            imports: image_ids.map(|id| (id, SimulatedImport::new(start.clone()))).collect(),
+            others: others.map(|id| (id, true)).collect(),
+            discover,
+            start,
+            storage,
             calm: false,
             trouble: rng.f64() * 0.5,
             rng: rng.fork(),
             began: Instant::now(),
             late: Vec::new(),
             trace,
-            sights: BTreeSet::new(),
+            covered: BTreeSet::new(),
         }
     }
 
-    pub(super) fn image_ids(&self) -> impl Iterator<Item = String> {
-        self.imports.keys().cloned().collect::<Vec<_>>().into_iter()
+    /// The records of the first event.
+    pub(super) fn first_records(&self) -> Vec<Record> {
+        if self.discover {
+            return Vec::new();
+        }
+        let checkpoint = Checkpoint { state: self.start.clone(), ..Checkpoint::default() };
+        let record = |id: &ImageId| Record { checkpoint: checkpoint.clone(), ..Record::new(id.clone()) };
+        self.imports.keys().map(record).collect()
     }
 
-    pub(super) fn import(&mut self, image_id: &str) -> &mut Import {
-        self.imports.get_mut(image_id).expect("an image of this world")
+    /// From now on nothing fails, and descriptions are complete.
+    pub(super) fn calm_down(&mut self) {
+        self.calm = true;
+        self.imports.values_mut().for_each(|import| import.omitted = Omitted::Nothing);
     }
 
-    /// Some imports move on: jump, go back, vanish, return. What is complete stays so, as with WorkSpaces.
+    pub(super) fn import(&mut self, image_id: &ImageId) -> &mut SimulatedImport {
+        self.imports.get_mut(image_id).expect("an import of this world")
+    }
+
+    /// The answer to a describe call. The service knows no import for an image that was made in another way.
+    pub(super) fn answer(&mut self, image_id: &ImageId) -> Answer {
+        if self.others.contains_key(image_id) { Answer::NotFound } else { self.import(image_id).answer() }
+    }
+
+    /// Up to this many of the images that the service lists as pending, after the one with this ID.
+    pub(super) fn pending_after(&self, last: Option<&ImageId>, limit: usize) -> Vec<ImageId> {
+        let running = self.imports.iter().filter(|(_, import)| import.is_running()).map(|(id, _)| id);
+        let others = self.others.iter().filter(|(_, pending)| **pending).map(|(id, _)| id);
+        let pending: BTreeSet<&ImageId> =
+            running.chain(others).filter(|id| last.is_none_or(|last| *id > last)).collect();
+        pending.into_iter().take(limit).cloned().collect()
+    }
+
+    /// Up to this many of the images whose items are not settled, after the one with this ID.
+    pub(super) fn unsettled_after(&self, last: Option<&ImageId>, limit: usize) -> Vec<ImageId> {
+        let items = self.imports.iter().filter_map(|(id, import)| Some((id, &import.item.as_ref()?.checkpoint)));
+        let unsettled = items.filter(|(_, Checkpoint { state, owed, missing, .. })| {
+            let state = state.as_ref().map(State::as_str);
+            let settled = matches!(state, Some("COMPLETED" | "ERROR" | "NOT_FOUND"));
+            !settled || owed.is_some() || (*missing && state != Some("NOT_FOUND"))
+        });
+        let after = unsettled.map(|(id, _)| id).filter(|id| last.is_none_or(|last| *id > last));
+        after.take(limit).cloned().collect()
+    }
+
+    /// Moves some imports on: to any state, back, away, or back again. As in WorkSpaces, `COMPLETED` is final.
     pub(super) fn advance(&mut self, rng: &mut Rng) {
+        self.others.values_mut().for_each(|pending| *pending = rng.f64() < 0.7);
         for import in self.imports.values_mut() {
             import.age = if rng.f64() < 0.2 { 60 } else { 0 };
+            import.omitted = match rng.u8(0..20) {
+                0 => Omitted::State,
+                1 => Omitted::Time,
+                _ => Omitted::Nothing,
+            };
             if import.now() != Some("COMPLETED") && rng.f64() < 0.4 {
-                import.history.push(STATES[rng.usize(..STATES.len())]);
-                import.history.dedup();
+                import.states.push(STATES[rng.usize(..STATES.len())]);
+                import.states.dedup();
             }
         }
     }
 
-    /// Looks whether what an event brings is older or newer than what the ledger holds.
-    pub(super) fn compare(&mut self, records: &[Record]) {
-        for record in records.iter().filter(|record| record.memory.sequence > 0) {
-            let item = self.imports[&record.image_id].item.as_ref().map_or(0, |item| item.sequence);
-            match record.memory.sequence.cmp(&item) {
-                Ordering::Greater => self.sights.insert("a payload ahead of its ledger"),
-                Ordering::Less => self.sights.insert("a payload behind its ledger"),
+    /// Notes whether an event's records are ahead of the ledger or behind it.
+    pub(super) fn compare_with_ledger(&mut self, records: &[Record]) {
+        for record in records.iter().filter(|record| record.checkpoint.sequence > 0) {
+            let item = self.imports[&record.image_id].item.as_ref();
+            let sequence = item.map_or(0, |item| item.checkpoint.sequence);
+            match record.checkpoint.sequence.cmp(&sequence) {
+                Ordering::Greater => self.covered.insert(scenarios::PAYLOAD_AHEAD),
+                Ordering::Less => self.covered.insert(scenarios::PAYLOAD_BEHIND),
                 Ordering::Equal => true,
             };
         }
     }
 
-    /// Keeps a line of what happened.
+    /// Adds a line to the trace, if one was requested.
     pub(super) fn note(&self, what: impl FnOnce() -> String) {
         if let Some(trace) = &self.trace {
             trace.borrow_mut().push(format!("{:>9} ms  {}", self.began.elapsed().as_millis(), what()));

@@ -1,4 +1,4 @@
-//! SNS, SQS and DynamoDB as an emulator serves them: one process for all tests, gone when they are.
+//! Emulated SNS, SQS and DynamoDB: one process for each emulator, which all tests share and which ends with them.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -13,43 +13,57 @@ use std::{
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::{
     config::Credentials,
-    types::{AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
+    types::{
+        AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+    },
 };
 use serde_json::Value;
 
-/// A running emulator. It ends when its standard input does, so it cannot outlive the tests, however they end.
+/// A running emulator. It stops when its standard input is closed, so it ends with the tests even if they crash.
 pub(crate) struct Emulator {
     pub(crate) url: String,
     _child: Child,
     _stdin: ChildStdin,
 }
 
-/// The emulator that most tests use.
+/// Returns the emulator that most tests use.
 pub(crate) fn ministack() -> &'static Emulator {
     static MINISTACK: OnceLock<Emulator> = OnceLock::new();
     MINISTACK.get_or_init(|| Emulator::start("ministack"))
 }
 
-/// The second opinion.
+/// Returns a second emulator, for behavior that should not depend on one emulator.
 pub(crate) fn moto() -> &'static Emulator {
     static MOTO: OnceLock<Emulator> = OnceLock::new();
     MOTO.get_or_init(|| Emulator::start("moto"))
 }
 
+/// Returns a third implementation of DynamoDB. It cannot compare maps, and it returns no item if a condition fails.
+pub(crate) fn dynalite() -> &'static Emulator {
+    static DYNALITE: OnceLock<Emulator> = OnceLock::new();
+    DYNALITE.get_or_init(|| Emulator::run(".venv-sam/bin/node", &["tools/npm/dynalite.mjs"]))
+}
+
 impl Emulator {
     fn start(name: &str) -> Self {
+        Self::run(".venv/bin/python", &["tools/emulator.py", name])
+    }
+
+    /// Runs a program that prints its URL in a line of JSON.
+    fn run(program: &str, arguments: &[&str]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut child = Command::new(root.join(".venv/bin/python"))
-            .arg(root.join("tools/emulator.py"))
-            .arg(name)
+        let mut child = Command::new(root.join(program))
+            .args(arguments)
+            .current_dir(root)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("no .venv: run `make setup` once");
+            .unwrap_or_else(|_| panic!("{program} is missing: run `make setup` once"));
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{name} did not start: {line}"));
-        let url = ready["url"].as_str().expect("a url").to_owned();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("readable output");
+        let ready: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{arguments:?} did not start: {line}"));
+        let url = ready["url"].as_str().expect("a URL").to_owned();
         Self { url, _stdin: child.stdin.take().expect("piped"), _child: child }
     }
 
@@ -76,7 +90,7 @@ impl Emulator {
         aws_sdk_sqs::Client::new(&self.sdk().await)
     }
 
-    /// A table of its own for a test.
+    /// Creates a ledger table.
     pub(crate) async fn table(&self) -> Table {
         let table = Table { client: self.dynamodb().await, name: unique("ledger") };
         let key = KeySchemaElement::builder().attribute_name("ImageId").key_type(KeyType::Hash).build();
@@ -92,10 +106,11 @@ impl Emulator {
             .send()
             .await
             .expect("a table");
+        table.is_active().await;
         table
     }
 
-    /// A topic of its own for a test; FIFO where its name is to end so.
+    /// Creates a topic, standard or FIFO, and returns its ARN.
     pub(crate) async fn topic(&self, fifo: bool) -> String {
         let name = unique("topic") + if fifo { ".fifo" } else { "" };
         let mut topic = self.sns().await.create_topic().name(name);
@@ -105,7 +120,7 @@ impl Emulator {
         topic.send().await.expect("a topic").topic_arn.expect("an ARN")
     }
 
-    /// A queue subscribed to a topic, with a filter policy where there is to be one.
+    /// Creates a queue and subscribes it to a topic, with a filter policy if one is given.
     pub(crate) async fn subscribe(&self, topic: &str, filter: Option<Value>) -> Queue {
         let fifo = topic.strip_suffix(".fifo").is_some();
         let client = self.sqs().await;
@@ -126,13 +141,13 @@ impl Emulator {
     }
 }
 
-/// Names that differ, within the process and between processes.
-fn unique(what: &str) -> String {
+/// Returns a name that no other test uses, in this process or another one.
+fn unique(prefix: &str) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
-    format!("{what}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("{prefix}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A ledger.
+/// A ledger table.
 #[derive(Clone)]
 pub(crate) struct Table {
     pub(crate) client: aws_sdk_dynamodb::Client,
@@ -140,66 +155,87 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) async fn item(&self, image: &str) -> Option<std::collections::HashMap<String, AttributeValue>> {
-        let key = AttributeValue::S(image.to_owned());
-        self.client.get_item().table_name(&self.name).key("ImageId", key).send().await.expect("an answer").item
+    /// Waits until the table can be used. Like DynamoDB itself, one of the emulators takes a moment.
+    async fn is_active(&self) {
+        loop {
+            let described = self.client.describe_table().table_name(&self.name).send().await.expect("a table");
+            if described.table.and_then(|table| table.table_status) == Some(TableStatus::Active) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 
-    /// An item as JSON, for comparing.
+    /// Returns the item of an image.
+    pub(crate) async fn item(&self, image: &str) -> Option<std::collections::HashMap<String, AttributeValue>> {
+        let key = AttributeValue::S(image.to_owned());
+        self.client.get_item().table_name(&self.name).key("ImageId", key).send().await.expect("a response").item
+    }
+
+    /// Returns the item of an image as JSON.
     pub(crate) async fn json(&self, image: &str) -> Option<Value> {
         let item = self.item(image).await?;
         Some(serde_dynamo::aws_sdk_dynamodb_1::from_item(item).expect("plain values"))
     }
 
+    /// Writes an item, without a condition.
     pub(crate) async fn put(&self, item: Value) {
         let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(item).expect("an object");
-        self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await.expect("written");
+        self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await.expect("the item is written");
     }
 }
 
-/// A subscriber.
+/// A queue that is subscribed to a topic.
 pub(crate) struct Queue {
     client: aws_sdk_sqs::Client,
     url: String,
 }
 
 impl Queue {
-    /// Everything that has come, taken off the queue: the notification envelopes, until nothing comes for a second.
+    /// Receives and deletes messages until none arrives for a second. Returns their bodies: the SNS notifications.
     pub(crate) async fn drain(&self) -> Vec<Value> {
-        self.drain_for(1).await
+        self.drain_waiting(1).await
     }
 
-    async fn drain_for(&self, seconds: i32) -> Vec<Value> {
+    async fn drain_waiting(&self, seconds: i32) -> Vec<Value> {
         let mut notifications = Vec::new();
         loop {
             let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
             let messages =
-                receive.wait_time_seconds(seconds).send().await.expect("an answer").messages.unwrap_or_default();
+                receive.wait_time_seconds(seconds).send().await.expect("a response").messages.unwrap_or_default();
             if messages.is_empty() {
                 return notifications;
             }
             for message in messages {
                 let body = message.body.expect("a body");
-                notifications.push(serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body}")));
+                notifications.push(serde_json::from_str(&body).unwrap_or_else(|_| panic!("not JSON: {body}")));
                 let handle = message.receipt_handle.expect("a handle");
-                self.client.delete_message().queue_url(&self.url).receipt_handle(handle).send().await.expect("deleted");
+                self.client
+                    .delete_message()
+                    .queue_url(&self.url)
+                    .receipt_handle(handle)
+                    .send()
+                    .await
+                    .expect("the message is deleted");
             }
         }
     }
 
-    /// The `default` texts of everything that has come.
+    /// Receives notifications until none arrives for a second. Returns their `default` texts: the announcements.
     pub(crate) async fn announcements(&self) -> Vec<Value> {
         Self::texts(self.drain().await)
     }
 
-    /// Those that are there already, without a wait for more.
+    /// Returns the announcements that have already arrived.
     pub(crate) async fn arrived(&self) -> Vec<Value> {
-        Self::texts(self.drain_for(0).await)
+        Self::texts(self.drain_waiting(0).await)
     }
 
-    fn texts(envelopes: Vec<Value>) -> Vec<Value> {
-        let text = |envelope: &Value| envelope["Message"].as_str().map(str::to_owned).expect("a message");
-        let texts = envelopes.into_iter().map(|envelope| text(&envelope));
-        texts.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))).collect()
+    fn texts(notifications: Vec<Value>) -> Vec<Value> {
+        let announcement = |notification: Value| {
+            let text = notification["Message"].as_str().expect("a message");
+            serde_json::from_str(text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+        };
+        notifications.into_iter().map(announcement).collect()
     }
 }

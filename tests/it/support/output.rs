@@ -1,4 +1,4 @@
-//! What a function writes, line by line, with an eye on the credentials that it was given.
+//! Reads what a function writes, line by line, and looks for its credentials there.
 
 use std::{
     io::{BufRead as _, BufReader, Read},
@@ -7,37 +7,37 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// The secret part of whatever credentials a function is given.
+/// The secret access key of each function under test.
 pub(crate) const SECRET_KEY: &str = "secret-of-the-tests";
-/// Just as secret.
+/// The session token of each function under test.
 pub(crate) const SESSION_TOKEN: &str = "token-of-the-tests";
 
-/// Follows a process to its end.
+/// The output of a process, read until the process ends.
 pub(super) struct Output {
-    /// Of standard output.
+    /// The lines of standard output so far.
     pub(super) lines: Arc<Mutex<Vec<String>>>,
     readers: [JoinHandle<Vec<String>>; 2],
 }
 
 impl Output {
-    /// Follows both streams of a process, which are to be piped.
+    /// Reads both output streams of a process. Both must be piped.
     pub(super) fn of(child: &mut Child) -> Self {
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let log = Arc::clone(&lines);
         let stdout = child.stdout.take().expect("piped");
         let stdout = follow(stdout, move |line| log.lock().expect("not poisoned").push(line));
-        // Lambda logs this, too; a test that fails shows it.
+        // Lambda logs standard error, too. Cargo shows it for tests that fail.
         let stderr = follow(child.stderr.take().expect("piped"), |line| eprintln!("{line}"));
         Self { lines, readers: [stdout, stderr] }
     }
 
-    /// Every line that told a secret, of a process that has ended.
+    /// Waits for the end of the output and returns every line with a secret.
     pub(super) fn into_secrets(self) -> Vec<String> {
-        self.readers.into_iter().flat_map(|reader| reader.join().expect("no panic")).collect()
+        self.readers.into_iter().flat_map(|reader| reader.join().expect("the reader does not panic")).collect()
     }
 }
 
-/// Hands over each line; returns those that tell a secret.
+/// Passes each line to `take`, in a thread that returns the lines with a secret.
 fn follow(stream: impl Read + Send + 'static, take: impl Fn(String) + Send + 'static) -> JoinHandle<Vec<String>> {
     thread::spawn(move || {
         let mut secrets = Vec::new();

@@ -1,4 +1,4 @@
-//! The least that a function in Rust can do: it returns its event. No SDK, no TLS.
+//! A minimal function in Rust: it returns its event. It uses no SDK and no TLS.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The function's main job as it is commonly written in Rust: described, compared, published.
+//! The function's main job as commonly written in Rust: describe imports, compare their states, publish the changes.
 
 use std::env;
 
@@ -10,7 +10,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// How many messages one `PublishBatch` call takes.
+/// The maximum number of messages per `PublishBatch` call.
 const BATCH: usize = 10;
 
 #[derive(Deserialize)]
@@ -36,10 +36,10 @@ struct Response {
     imports: Vec<Import>,
 }
 
-/// A described state that is not the record's, and the message about it.
+/// A new state of an import, and the message about it.
 struct Transition {
-    /// The import's place in the event.
-    place: usize,
+    /// The index of the import in the event.
+    index: usize,
     to: String,
     subject: String,
     message: Value,
@@ -68,7 +68,7 @@ async fn main() -> Result<(), Error> {
 impl Function {
     async fn check(&self, mut imports: Vec<Import>) -> Result<Response, Error> {
         let transitions: Vec<Transition> = stream::iter(imports.iter().enumerate())
-            .map(|(place, import)| self.transition(place, import))
+            .map(|(index, import)| self.transition(index, import))
             .buffer_unordered(self.concurrency)
             .filter_map(async |transition| transition)
             .collect()
@@ -80,7 +80,7 @@ impl Function {
             .try_collect()
             .await?;
         for transition in announced.into_iter().flatten() {
-            let import = &mut imports[transition.place];
+            let import = &mut imports[transition.index];
             import.state = Some(transition.to.clone());
             import.sequence += 1;
         }
@@ -90,36 +90,36 @@ impl Function {
         Ok(Response { status, imports })
     }
 
-    /// What the import's description says that its record does not. A failed check is logged, and the next one makes up for it.
-    async fn transition(&self, place: usize, import: &Import) -> Option<Transition> {
+    /// Describes an import and compares its state with the record. A failure is logged, and the next check tries again.
+    async fn transition(&self, index: usize, import: &Import) -> Option<Transition> {
         if import.state.as_deref() == Some("COMPLETED") {
             return None;
         }
         let call = self.workspaces.describe_custom_workspace_image_import().image_id(&import.image_id);
         let description =
-            call.send().await.inspect_err(|error| tracing::error!(import.image_id, ?error, "not described")).ok()?;
+            call.send().await.inspect_err(|error| tracing::error!(import.image_id, ?error, "describe failed")).ok()?;
         let to = description.state()?.as_str();
         if import.state.as_deref() == Some(to) {
             return None;
         }
         Some(Transition {
-            place,
+            index,
             to: to.to_owned(),
             subject: format!("Image import {}: {to}", import.image_id),
             message: message(import, to, &description),
         })
     }
 
-    /// Publishes at most ten transitions and returns those that SNS took.
+    /// Publishes at most ten transitions and returns those that SNS accepted.
     async fn publish<'a>(&self, transitions: &'a [Transition]) -> Result<Vec<&'a Transition>, Error> {
         let entries = transitions.iter().enumerate().map(entry).collect::<Result<Vec<_>, Error>>()?;
         let call = self.sns.publish_batch().topic_arn(&self.topic_arn).set_publish_batch_request_entries(Some(entries));
-        let answer = call.send().await?;
-        for failed in answer.failed() {
-            tracing::error!(?failed, "not published");
+        let output = call.send().await?;
+        for failed in output.failed() {
+            tracing::error!(?failed, "publish failed");
         }
-        let taken = answer.successful().iter().filter_map(|entry| entry.id()?.parse::<usize>().ok());
-        Ok(taken.filter_map(|index| transitions.get(index)).collect())
+        let accepted = output.successful().iter().filter_map(|entry| entry.id()?.parse::<usize>().ok());
+        Ok(accepted.filter_map(|index| transitions.get(index)).collect())
     }
 }
 
@@ -140,7 +140,7 @@ fn message(import: &Import, to: &str, description: &Description) -> Value {
     })
 }
 
-/// One message of a batch; its id is its index.
+/// One message of a batch. Its ID is its index.
 fn entry((index, transition): (usize, &Transition)) -> Result<PublishBatchRequestEntry, Error> {
     let to = MessageAttributeValue::builder().data_type("String").string_value(&transition.to).build()?;
     Ok(PublishBatchRequestEntry::builder()

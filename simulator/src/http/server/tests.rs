@@ -18,7 +18,7 @@ async fn always(reply: Reply) -> io::Result<Server> {
     .await
 }
 
-/// Asks on a bare socket and reads whatever comes until the end or the error.
+/// Sends a request on a plain socket and reads until the end of the stream or an error.
 async fn raw(server: &Server) -> (Vec<u8>, io::Result<()>) {
     let mut socket = TcpStream::connect(server.addr()).await.unwrap();
     socket.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
@@ -29,8 +29,8 @@ async fn raw(server: &Server) -> (Vec<u8>, io::Result<()>) {
 
 #[tokio::test]
 async fn answers_and_keeps_the_connection() -> TestResult {
-    let lying = vec![("content-length".to_owned(), "99".to_owned()), ("x-a".to_owned(), "b".to_owned())];
-    let server = always(Reply::Http { status: 418, headers: lying, body: "tea".into() }).await?;
+    let wrong = vec![("content-length".to_owned(), "99".to_owned()), ("x-a".to_owned(), "b".to_owned())];
+    let server = always(Reply::Http { status: 418, headers: wrong, body: "tea".into() }).await?;
     let mut socket = TcpStream::connect(server.addr()).await?;
     for _ in 0..3 {
         socket.write_all(b"GET /a?b HTTP/1.1\r\nhost: x\r\n\r\n").await?;
@@ -47,7 +47,7 @@ async fn answers_and_keeps_the_connection() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_header_that_is_none_is_told() -> TestResult {
+async fn an_invalid_header_is_a_server_error() -> TestResult {
     let bad = vec![("a b".to_owned(), "c".to_owned())];
     let server = always(Reply::Http { status: 200, headers: bad, body: Bytes::new() }).await?;
     assert_eq!(post(&server.url(), &[], "").await?.status, 500);
@@ -64,7 +64,7 @@ async fn reset_sends_rst_and_nothing_else() -> TestResult {
 }
 
 #[tokio::test]
-async fn truncated_announces_more_than_it_sends() -> TestResult {
+async fn truncated_promises_more_than_it_sends() -> TestResult {
     let server = always(Reply::Fault(Fault::Truncated)).await?;
     let (answer, end) = raw(&server).await;
     end?;
@@ -77,7 +77,7 @@ async fn truncated_announces_more_than_it_sends() -> TestResult {
 }
 
 #[tokio::test]
-async fn no_answer_is_none_and_the_next_caller_is_served() -> TestResult {
+async fn no_answer_blocks_only_its_own_caller() -> TestResult {
     let calls = AtomicUsize::new(0);
     let handler = move |_| {
         let first = calls.fetch_add(1, Ordering::Relaxed) == 0;
@@ -90,7 +90,7 @@ async fn no_answer_is_none_and_the_next_caller_is_served() -> TestResult {
 }
 
 #[tokio::test]
-async fn garbage_is_nothing_known() -> TestResult {
+async fn garbage_is_neither_json_nor_utf8() -> TestResult {
     let server = always(Reply::Fault(Fault::Garbage)).await?;
     let answer = post(&server.url(), &[], "").await?;
     assert_eq!(answer.status, 200);
@@ -100,16 +100,16 @@ async fn garbage_is_nothing_known() -> TestResult {
 }
 
 #[tokio::test]
-async fn a_slow_body_has_quick_headers() -> TestResult {
+async fn a_slow_body_has_fast_headers() -> TestResult {
     let total = Duration::from_millis(300);
     let server = always(Reply::Fault(Fault::SlowBody(total))).await?;
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut socket = TcpStream::connect(server.addr()).await?;
     socket.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await?;
     assert_ne!(socket.read(&mut [0; 512]).await?, 0);
-    assert!(begun.elapsed() < total / 2, "{:?}", begun.elapsed());
+    assert!(started.elapsed() < total / 2, "{:?}", started.elapsed());
     socket.read_to_end(&mut Vec::new()).await?;
-    assert!(begun.elapsed() >= total, "{:?}", begun.elapsed());
+    assert!(started.elapsed() >= total, "{:?}", started.elapsed());
 
     let answer = post(&server.url(), &[], "").await?;
     assert_eq!(serde_json::from_slice::<serde_json::Value>(&answer.body)?, serde_json::json!({}));
@@ -117,16 +117,16 @@ async fn a_slow_body_has_quick_headers() -> TestResult {
 }
 
 #[tokio::test]
-async fn later_is_later() -> TestResult {
+async fn a_delayed_reply_arrives_later() -> TestResult {
     let server = always(Reply::After(Duration::from_millis(100), Box::new(Reply::xml(200, "<a/>".into())))).await?;
-    let begun = Instant::now();
+    let started = Instant::now();
     assert_eq!(post(&server.url(), &[], "").await?.body, "<a/>");
-    assert!(begun.elapsed() >= Duration::from_millis(100));
+    assert!(started.elapsed() >= Duration::from_millis(100));
     Ok(())
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_drops_its_handler() -> TestResult {
+async fn the_handler_is_dropped_when_the_caller_disconnects() -> TestResult {
     struct Dropped(tokio::sync::mpsc::UnboundedSender<()>);
     impl Drop for Dropped {
         fn drop(&mut self) {
@@ -167,5 +167,63 @@ async fn answers_pings_itself_and_counts_connections() -> TestResult {
     assert_eq!(server.pings().len(), 1);
     assert_eq!(server.pings()[0].headers["x-a"], "b");
     assert_eq!(server.connections(), 2);
+    Ok(())
+}
+
+/// Opens a connection and uses it, so that the server knows it.
+async fn connected(server: &Server) -> io::Result<TcpStream> {
+    let mut socket = TcpStream::connect(server.addr()).await?;
+    assert!(answers(&mut socket).await?);
+    Ok(socket)
+}
+
+/// Whether the server answers a ping on this connection, rather than closing it.
+async fn answers(socket: &mut TcpStream) -> io::Result<bool> {
+    socket.write_all(b"GET /ping HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    Ok(socket.read(&mut [0; 512]).await? > 0)
+}
+
+#[tokio::test]
+async fn open_connections_end_in_every_way_and_new_ones_work() -> TestResult {
+    let server = always(Reply::json(200, &serde_json::json!({}))).await?;
+    let mut buffer = [0; 1];
+
+    let mut closed = connected(&server).await?;
+    server.end_connections(Ending::Close).await;
+    assert_eq!(closed.read(&mut buffer).await?, 0);
+
+    let mut reset = connected(&server).await?;
+    server.end_connections(Ending::Reset).await;
+    assert_eq!(reset.read(&mut buffer).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+
+    let (mut forgotten, short) = (connected(&server).await?, Duration::from_millis(100));
+    server.end_connections(Ending::Forget).await;
+    assert!(timeout(short, forgotten.read(&mut buffer)).await.is_err(), "nothing happens until the next bytes");
+    assert_eq!(answers(&mut forgotten).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+
+    let mut silent = connected(&server).await?;
+    server.end_connections(Ending::Silence).await;
+    server.end_connections(Ending::Close).await;
+    assert!(timeout(short, answers(&mut silent)).await.is_err(), "even a later ending does not reach it");
+
+    connected(&server).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_after_the_answer_to_its_request() -> TestResult {
+    let (asked, mut waiting) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |_| {
+        let _ = asked.send(());
+        async { Reply::After(Duration::from_millis(100), Box::new(Reply::xml(200, "<a/>".into()))) }
+    };
+    let server = Server::start(handler, None).await?;
+    let ending = async {
+        waiting.recv().await;
+        server.end_connections(Ending::Close).await;
+    };
+    let ((answer, end), ()) = tokio::join!(raw(&server), ending);
+    end?;
+    assert!(answer.ends_with(b"<a/>"), "{answer:?}");
     Ok(())
 }

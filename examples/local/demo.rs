@@ -1,0 +1,146 @@
+//! Finds three simulated imports and tracks them until they end.
+
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use simulator::Published;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    imports::{Import, OTHER_IMAGE, STEP_MINUTES, imports, set_answers},
+    lambda::{Environment, Lambda},
+    progress::{Display, Progress, colored, summary, width, wrapped},
+    services::Services,
+    state_times::StateTimes,
+    tracking::Outcome,
+};
+
+/// The pause between two checks. A real workflow waits for minutes.
+const WAIT: Duration = Duration::from_millis(150);
+
+/// The time after which the run has certainly hung, even on a slow machine.
+const LIMIT: Duration = Duration::from_secs(25);
+
+/// Separates an email and a chat card from the rest of the output.
+const RULE: &str = "------------------------------------------------------------------------";
+
+/// The transition IDs of each image, in order.
+type Announced = BTreeMap<String, Vec<String>>;
+
+/// Runs the demo. Fails if the announcements are not exactly those of the simulated imports.
+pub(crate) async fn run(display: Display) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let imports = imports();
+    let services = Services::start().await?;
+    services.workspaces.add_other_image(OTHER_IMAGE);
+    display.note(&wrapped(&format!(
+        "WorkSpaces lists four images that nobody registered. The function finds out which of them are imports. One \
+         completes, one fails, and one is deleted. {OTHER_IMAGE} was made in another way, so nothing is announced about it."
+    )));
+    if !display.json {
+        println!("Below are the subject and the first line of each announcement's email.\n");
+    }
+    let tracking = track(&imports, &services, display);
+    let (checks, times) = timeout(LIMIT, tracking).await.context("the imports did not settle in time")??;
+
+    let published = services.sns.published();
+    let failure = published.iter().find(|message| message.json()["To"] == "ERROR").filter(|_| !display.json);
+    if let Some(failure) = failure {
+        println!("\nThe complete email about the failed import:\n{RULE}");
+        println!("Subject: {}\n", failure.subject.as_deref().unwrap_or_default());
+        println!("{}\n{RULE}", wrapped(&failure.body("email").unwrap_or_default()).trim_end());
+        let card: Value = serde_json::from_str(&failure.body("https").unwrap_or_default())
+            .context("the chat notification is not JSON")?;
+        println!("\nThe same announcement as Slack or Microsoft Teams receives it, with CHAT=true:\n{RULE}");
+        println!("{}\n{RULE}", wrapped(&chat_card(&card)));
+    }
+    display.note(&format!("\nTime in each state, on the simulated clock:\n{}\n", times.table(width())));
+    let expected: Announced =
+        imports.iter().map(|import| (import.image_id.to_owned(), import.transition_ids())).collect();
+    let announced = by_image(&published);
+    if announced != expected {
+        eprintln!("error: the announcements differ from those of the simulated imports");
+        eprintln!("expected:  {expected:#?}\nannounced: {announced:#?}");
+        return Ok(Outcome::Failed.into());
+    }
+    display.note(&wrapped(&format!(
+        "Success: {} announcements for {} imports in {checks} invocations and {:.1} s, exactly as expected.",
+        published.len(),
+        imports.len(),
+        started.elapsed().as_secs_f64()
+    )));
+    display.note("For other ways to run the function: cargo run --locked --example local -- --help");
+    Ok(Outcome::Completed.into())
+}
+
+/// Invokes the function until no import is pending. Returns the number of invocations and the time in each state.
+async fn track(imports: &[Import], services: &Services, display: Display) -> anyhow::Result<(usize, StateTimes)> {
+    let mut environment = services.environment();
+    environment.push(("CHAT", "true".to_owned()));
+    let mut lambda = Lambda::start(Environment::Only(environment), display.verbose).await?;
+    let mut messages = services.sns.subscribe();
+    let mut progress = Progress::new([], display)?;
+    let mut times = StateTimes::new(true);
+    let mut step = Duration::ZERO;
+
+    // The first event asks for discovery. After that, each response is the next event.
+    let mut event = r#"{"Discover": true}"#.to_owned();
+    for (count, minutes) in (1..).zip((0..).step_by(STEP_MINUTES.into())) {
+        set_answers(imports, &services.workspaces, minutes);
+        event = match lambda.invoke(&event).await? {
+            Ok(response) => response,
+            Err(error) => bail!("{}: {}", error.error_type, error.message),
+        };
+        let response: Value = serde_json::from_str(&event).context("the response is not JSON")?;
+        let transitions = response["Transitions"].as_array().into_iter().flatten();
+        for transition in transitions.filter(|_| display.json) {
+            progress.transition(transition, "")?;
+        }
+        while let Some(message) = messages.try_recv().ok().filter(|_| !display.json) {
+            progress.note(&wrapped(&highlighted(&summary(&message), &message.json())));
+        }
+        progress.update(&response)?;
+        times.observe(&response, step);
+        step = Duration::from_mins(STEP_MINUTES.into());
+        if response["Status"] != "PENDING" {
+            progress.finish();
+            return Ok((count, times));
+        }
+        sleep(WAIT).await;
+    }
+    bail!("the imports never settled")
+}
+
+/// A summary in which the new state has its color.
+fn highlighted(summary: &str, transition: &Value) -> String {
+    let state = transition["To"].as_str().unwrap_or_default();
+    summary.replacen(state, &colored(state), 1)
+}
+
+/// The parts of a chat notification, in the order in which a card shows them.
+fn chat_card(notification: &Value) -> String {
+    let content = &notification["content"];
+    let text = |name: &str| content[name].as_str().unwrap_or_default().trim_end();
+    let list = |name: &str, separator| {
+        let items = content[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+        items.collect::<Vec<_>>().join(separator)
+    };
+    let (title, description) = (text("title"), text("description"));
+    let (next_steps, keywords) = (list("nextSteps", "\n- "), list("keywords", ", "));
+    format!("{title}\n\n{description}\n\nNext steps:\n- {next_steps}\n\nKeywords: {keywords}")
+}
+
+fn by_image(published: &[Published]) -> Announced {
+    let mut announced = Announced::new();
+    for message in published {
+        let body = message.json();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        announced.entry(text("ImageId")).or_default().push(text("TransitionId"));
+    }
+    announced
+}

@@ -1,0 +1,142 @@
+//! Maps the SDK's errors to the names of the contract.
+
+use std::error::Error as StdError;
+
+use aws_smithy_runtime_api::client::{
+    interceptors::context::Error,
+    orchestrator::{HttpResponse, OrchestratorError},
+    result::{ConnectorError, SdkError},
+};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::error::{CallError, Service};
+
+/// The longest error code that is accepted, in bytes. The longest code of the services has less than half as many.
+const MAX_CODE_BYTES: usize = 128;
+
+/// Names the error of a call: the service's error code if it sent one, otherwise `Timeout`, `Unreachable` (no server was
+/// reached) or `BadResponse` (the response could not be understood).
+pub(crate) fn call_error<E>(service: Service, error: SdkError<E, HttpResponse>) -> CallError
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let named = match &error {
+        SdkError::ServiceError(context) => service_error(service, context.err(), context.raw().status().as_u16()),
+        SdkError::TimeoutError(_) => failure(service, &error, Phase::TimedOut),
+        SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => failure(service, &error, Phase::TimedOut),
+        SdkError::ResponseError(_) => failure(service, &error, Phase::Response),
+        _ => failure(service, &error, Phase::Request),
+    };
+    CallError { source: Some(Box::new(error)), ..named }
+}
+
+/// Names the error of one attempt of a call, which got a response with this HTTP status or none.
+pub(crate) fn attempt_error<E>(service: Service, error: &OrchestratorError<Error>, status: Option<u16>) -> CallError
+where
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    if let Some(error) = error.as_operation_error().and_then(|error| error.downcast_ref::<E>()) {
+        return service_error(service, error, status.unwrap_or_default());
+    }
+    let timed_out = error.as_connector_error().is_some_and(ConnectorError::is_timeout);
+    let phase = match () {
+        () if timed_out || error.is_timeout_error() => Phase::TimedOut,
+        () if error.is_response_error() || status.is_some() => Phase::Response,
+        () => Phase::Request,
+    };
+    failure(service, error, phase)
+}
+
+/// Where a call failed that got no error from the service.
+#[derive(Clone, Copy)]
+enum Phase {
+    Request,
+    Response,
+    TimedOut,
+}
+
+fn failure(service: Service, error: &(dyn StdError + 'static), phase: Phase) -> CallError {
+    let code = match phase {
+        _ if is_not_http(error) => "BadResponse",
+        Phase::TimedOut => "Timeout",
+        Phase::Response => "BadResponse",
+        Phase::Request => "Unreachable",
+    };
+    let cause = chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    CallError { service, code: code.to_owned(), cause, transient: true, source: None }
+}
+
+/// The error that the service itself reported with this HTTP status.
+fn service_error<E>(service: Service, error: &E, status: u16) -> CallError
+where
+    E: StdError + ProvideErrorMetadata + 'static,
+{
+    let code = error.code().and_then(wire_code).unwrap_or("BadResponse").to_owned();
+    let cause = match error.message() {
+        Some(message) if !message.is_empty() => message.to_owned(),
+        _ => chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": "),
+    };
+    CallError { service, transient: is_transient(&code, status), code, cause, source: None }
+}
+
+/// Whether an error that a service reports may pass by itself: throttling, an outage, or a code that is missing.
+fn is_transient(code: &str, status: u16) -> bool {
+    status >= 500 || status == 429 || code == "BadResponse" || is_throttling(code)
+}
+
+/// Whether a code means throttling. The services spell it in many ways, KMS behind a topic among them.
+pub(crate) fn is_throttling(code: &str) -> bool {
+    code.contains("Throttl")
+        || matches!(
+            code,
+            "LimitExceededException"
+                | "ProvisionedThroughputExceededException"
+                | "RequestLimitExceeded"
+                | "TooManyRequests"
+                | "TooManyRequestsException"
+        )
+}
+
+/// Whether a server answered with something other than HTTP.
+fn is_not_http(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
+}
+
+/// The code without the namespace before `#` and without what some services append after `:`. Returns `None` if the rest
+/// is not a name, because no state machine could match it.
+pub(crate) fn wire_code(code: &str) -> Option<&str> {
+    let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
+    let code = code.split_once(':').map_or(code, |(code, _)| code);
+    let is_name = (1..=MAX_CODE_BYTES).contains(&code.len())
+        && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    is_name.then_some(code)
+}
+
+/// An error and its sources, outermost first.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_namespace_is_removed() {
+        for (code, name) in [
+            ("com.amazonaws.workspaces#ThrottlingException", "ThrottlingException"),
+            ("ThrottlingException:http://internal.amazon.com/", "ThrottlingException"),
+            ("KMSThrottling", "KMSThrottling"),
+            ("AWS.SimpleQueueService.NonExistentQueue", "AWS.SimpleQueueService.NonExistentQueue"),
+        ] {
+            assert_eq!(wire_code(code), Some(name));
+        }
+    }
+
+    #[test]
+    fn a_code_that_is_not_a_name_is_rejected() {
+        for code in ["", "a#", ":x", "two words", "line\nbreak", "é", &"x".repeat(MAX_CODE_BYTES + 1)] {
+            assert_eq!(wire_code(code), None, "{code:?}");
+        }
+    }
+}

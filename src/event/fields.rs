@@ -1,0 +1,135 @@
+//! Reads the fields of one object of an event. Each malformed field is reported with its place.
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::{
+    json::{A_NUMBER, Object, field, kind_of, object},
+    problems::Problems,
+};
+use crate::import::{CarriedDescription, Checkpoint, ImageId, Kind, State, Transition};
+
+const A_STATE: &str = "a state (a string)";
+const THE_NEXT_NUMBER: &str = "the record's Sequence + 1";
+
+/// The fields of one object.
+pub(super) struct Fields<'a, 'p> {
+    pub(super) raw: Object<'a>,
+    /// The place of the object in the event. Empty for the event itself.
+    pub(super) place: &'p str,
+    pub(super) problems: &'p mut Problems,
+}
+
+impl Fields<'_, '_> {
+    fn problem(&mut self, name: &str, problem: &str) {
+        match self.place {
+            "" => self.problems.add(name, problem),
+            place => self.problems.add(&format!("{place}.{name}"), problem),
+        }
+    }
+
+    pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Option<T> {
+        let value = field(&self.raw, name)?;
+        let read = serde_json::from_str(value.get());
+        if read.is_err() {
+            self.problem(name, &format!("expected {expected}, got {}", kind_of(value)));
+        }
+        read.ok()
+    }
+
+    fn require(&mut self, name: &str, expected: &str) {
+        if field(&self.raw, name).is_none() {
+            self.problem(name, &format!("is missing, expected {expected}"));
+        }
+    }
+
+    pub(super) fn required<T: DeserializeOwned>(&mut self, name: &str, expected: &str) -> Option<T> {
+        self.require(name, expected);
+        self.optional(name, expected)
+    }
+
+    /// A field that only this function writes. A malformed one counts as absent.
+    pub(super) fn lenient<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(field(&self.raw, name)?.get()).ok()
+    }
+
+    pub(super) fn image_id(&mut self) -> Option<ImageId> {
+        let text: String = self.required("ImageId", "an image ID such as wsi-0a1b2c3d4")?;
+        let id = ImageId::parse(&text);
+        if id.is_none() {
+            self.problem("ImageId", &format!("must match {}", ImageId::PATTERN));
+        }
+        id
+    }
+
+    pub(super) fn state(&mut self, name: &str) -> Option<State> {
+        let text: String = self.optional(name, A_STATE)?;
+        let state = State::parse(&text);
+        if state.is_none() {
+            self.problem(name, "must have 1 to 64 printable ASCII characters and no space at its ends");
+        }
+        state
+    }
+
+    fn number(&mut self, name: &str, expected: &str) -> Option<u64> {
+        let value = field(&self.raw, name)?;
+        let number = serde_json::from_str(value.get());
+        if number.is_err() {
+            match kind_of(value) {
+                A_NUMBER => self.problem(name, &format!("must be {expected}")),
+                kind => self.problem(name, &format!("expected {expected}, got {kind}")),
+            }
+        }
+        number.ok()
+    }
+
+    pub(super) fn sequence(&mut self, name: &str) -> Option<u64> {
+        let expected = format!("an integer from 0 to {}", Checkpoint::MAX_SEQUENCE);
+        let sequence = self.number(name, &expected)?;
+        if sequence > Checkpoint::MAX_SEQUENCE {
+            self.problem(name, &format!("must be {expected}"));
+        }
+        Some(sequence.min(Checkpoint::MAX_SEQUENCE))
+    }
+
+    /// Not by serde, which would also accept `{"STALLED": null}`.
+    fn kind(&mut self) -> Option<Kind> {
+        let name: String = self.required("Kind", "STATE_CHANGED or STALLED")?;
+        let kind = [Kind::StateChanged, Kind::Stalled].into_iter().find(|kind| kind.as_str() == name);
+        if kind.is_none() {
+            self.problem("Kind", "must be STATE_CHANGED or STALLED");
+        }
+        kind
+    }
+
+    pub(super) fn owed(&mut self, sequence: u64) -> Option<Transition> {
+        let owed = field(&self.raw, "Owed")?;
+        let place = format!("{}.Owed", self.place);
+        let Some(raw) = object(owed) else {
+            self.problems.add(&place, &format!("expected an object, got {}", kind_of(owed)));
+            return None;
+        };
+        let mut fields = Fields { raw, place: &place, problems: self.problems };
+        let kind = fields.kind();
+        let from = fields.state("From");
+        fields.require("To", A_STATE);
+        let to = fields.state("To");
+        fields.require("Sequence", THE_NEXT_NUMBER);
+        let number = fields.number("Sequence", THE_NEXT_NUMBER);
+        if number.is_some_and(|number| number > Checkpoint::MAX_SEQUENCE) {
+            fields.problem("Sequence", &format!("must be at most {}", Checkpoint::MAX_SEQUENCE));
+        } else if number.is_some_and(|number| number != sequence + 1) {
+            fields.problem("Sequence", "must be the record's Sequence + 1");
+        }
+        Some(Transition { kind: kind?, sequence: number?, from, to: to? })
+    }
+
+    pub(super) fn description(&mut self) -> Option<CarriedDescription> {
+        let description: &RawValue = field(&self.raw, "Description")?;
+        if !description.get().starts_with('{') {
+            self.problem("Description", &format!("expected an object, got {}", kind_of(description)));
+            return None;
+        }
+        Some(CarriedDescription::from_json(description.to_owned()))
+    }
+}

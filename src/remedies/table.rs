@@ -1,0 +1,295 @@
+//! The table of remedies.
+
+use super::{
+    Page::{Byol, CommonErrors, ImageChecker, Sysprep},
+    Remedy,
+};
+
+/// One row per meaning. The codes are those of [`WorkspaceImageErrorDetailCode`][codes] and those that only the guide names.
+/// The texts contain nothing that a chat application treats as markup.
+///
+/// [codes]: https://docs.aws.amazon.com/workspaces/latest/api/API_ErrorDetails.html
+pub(super) static REMEDIES: &[Remedy] = &[
+    Remedy {
+        codes: &["AdditionalDrivesAttached"],
+        problem: "The machine has drives other than C.",
+        fix: "Remove all other drives, including virtual drives and network drives.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["AdditionalDrivesPresent"],
+        problem: "The machine has drives other than C and D.",
+        fix: "Remove all other drives, including virtual drives.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["AmazonSsmAgentEnabled"],
+        problem: "The service Amazon SSM Agent is turned on.",
+        fix: "Set the startup type of the service to Disabled.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["AntiVirusInstalled", "SysprepAntiVirusInstalled"],
+        problem: "Antivirus software is installed.",
+        fix: "Uninstall the product that the BYOL checker names.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["AppXPackagesInstalled", "AppXInstalled"],
+        problem: "AppX packages are installed that block Sysprep.",
+        fix: "If the import cannot remove them by itself, remove them for all users with Remove-AppxPackage -AllUsers.",
+        page: Sysprep,
+    },
+    Remedy {
+        codes: &["AutoLogonEnabled"],
+        problem: "Windows signs a user in automatically.",
+        fix: "Turn automatic logon off.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["AutoMountDisabled"],
+        problem: "Windows does not mount new volumes automatically.",
+        fix: "Start diskpart and run the command automount enable.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["AzureDomainJoined"],
+        problem: "The machine is joined to Microsoft Entra ID.",
+        fix: "Disconnect the machine from Entra ID before you create the image.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["DHCPDisabled", "InvalidIp"],
+        problem: "A network adapter has a static IP address.",
+        fix: "Set every network adapter to get its address with DHCP.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["DisableBitlocker"],
+        problem: "BitLocker encrypts the disk.",
+        fix: "Turn it off with manage-bde -off C: and wait until the disk is decrypted.",
+        page: Sysprep,
+    },
+    Remedy {
+        codes: &["DiskFreeSpace"],
+        problem: "The disk has too little free space.",
+        fix: "Free at least 20 GB.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["DiskSizeExceeded"],
+        problem: "The disk is too large.",
+        fix: "Use a disk of less than 80 GB.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["DomainAccountServicesFound"],
+        problem: "A service runs under a domain account.",
+        fix: "Let all services run under local accounts, such as Local System.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["DomainJoined"],
+        problem: "The machine is joined to an Active Directory domain.",
+        fix: "Remove the machine from the domain before you create the image.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["EnvironmentVariablesPathMissingEntries"],
+        problem: "The PATH variable of the machine is incomplete.",
+        fix: "Add the folders of System32 and of Windows PowerShell to PATH, and restart Windows.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["FirewallEnabled"],
+        problem: "Windows Firewall is turned on for the public profile.",
+        fix: "Turn the firewall off for the public profile.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["IncompatiblePartitioning"],
+        problem: "The partitions of the disk do not suit the version of Windows.",
+        fix: "Use a single partition, with MBR for Windows 10 and GPT for Windows 11.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["InPlaceUpgrade", "UnsupportedOsUpgrade"],
+        problem: "Windows was upgraded in place from an earlier version.",
+        fix: "Start from a fresh installation of this version of Windows.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["InsufficientDiskSpace"],
+        problem: "Drive C has too little free space.",
+        fix: "Free at least 12 GB on drive C.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["MemoryIntegrityIncompatibility"],
+        problem: "Memory integrity is turned on with a UEFI lock.",
+        fix: "Remove the UEFI lock and turn Credential Guard off.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["MultipleBootPartition"],
+        problem: "Windows has more than one boot entry.",
+        fix: "Keep one boot entry and remove the others with msconfig, or else with bootrec.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["MultipleUserProfiles"],
+        problem: "The machine has more than one user profile.",
+        fix: "Delete all user profiles but one.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["OfficeInstalled"],
+        problem: "A stand-alone version of Microsoft Office is installed.",
+        fix: "Uninstall it; Microsoft 365 apps can stay.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["OSNotSupported"],
+        problem: "WorkSpaces does not support this edition of Windows.",
+        fix: "Use a supported edition of Windows 10 or 11, and no N edition.",
+        page: Byol,
+    },
+    Remedy {
+        codes: &["OutdatedPowershellVersion"],
+        problem: "Windows PowerShell is too old.",
+        fix: "Install Windows PowerShell 3.0 or later.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["PCoIPAgentInstalled"],
+        problem: "A PCoIP agent is installed.",
+        fix: "Uninstall the PCoIP agent.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["PendingReboot"],
+        problem: "Windows is waiting for a restart.",
+        fix: "Install all pending updates and restart Windows.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["ProtocolOSIncompatibility"],
+        problem: "The streaming protocol does not work with this version of Windows.",
+        fix: "Choose another protocol or another version; Windows 11 does not work with PCoIP.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["RealTimeUniversalDisabled"],
+        problem: "Windows does not read the hardware clock as UTC.",
+        fix: "Set the registry value RealTimeIsUniversal to 1 and restart Windows.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["RemoteDesktopServicesDisabled"],
+        problem: "The service Remote Desktop Services is disabled.",
+        fix: "Set the startup type of the service to Manual or Automatic.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["Requires64BitOS"],
+        problem: "Windows is a 32-bit version.",
+        fix: "Use a 64-bit version of Windows.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["ReservedStorageInUse", "ReserveStorageInUse", "WindowsReservedStorage"],
+        problem: "Windows is using its reserved storage.",
+        fix: "Install all updates and restart, run Set-WindowsReservedStorageState -State Disabled in PowerShell, and restart again.",
+        page: Sysprep,
+    },
+    Remedy {
+        codes: &["RestrictedDriveLetterInUse"],
+        problem: "The drive letter D is in use.",
+        fix: "Give that drive another letter, or remove it.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["StagedAppxPackage"],
+        problem: "AppX packages are staged and not installed.",
+        fix: "Remove the staged packages, and then the provisioned ones.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["SysPrepFileMissing"],
+        problem: "The Sysprep file is missing or empty.",
+        fix: "Contact AWS Support.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["SysprepImportError"],
+        problem: "Sysprep failed during the import.",
+        fix: "Look at the logs of the build in CloudWatch, and contact AWS Support if they do not help.",
+        page: Sysprep,
+    },
+    Remedy {
+        codes: &["UEFINotSupported"],
+        problem: "Windows 10 starts in UEFI mode.",
+        fix: "Let Windows 10 start in legacy BIOS mode; only Windows 11 needs UEFI.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["UnknownError"],
+        problem: "WorkSpaces does not say what went wrong.",
+        fix: "Look at the logs of the build in CloudWatch, and contact AWS Support if they do not help.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["UnsupportedSecurityProtocol"],
+        problem: "TLS 1.2 is turned off.",
+        fix: "Turn TLS 1.2 on.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["UserProfileMissing"],
+        problem: "The user profile is missing or empty.",
+        fix: "Contact AWS Support.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["VMWareToolsInstalled"],
+        problem: "VMware Tools is installed.",
+        fix: "Uninstall VMware Tools.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["WindowsModulesInstallerDisabled"],
+        problem: "The service Windows Modules Installer is disabled.",
+        fix: "Set the startup type of the service to Manual or Automatic.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["WindowsUpdatesEnabled"],
+        problem: "The Windows Update service is turned on.",
+        fix: "Stop the service, set its startup type to Disabled, and restart Windows.",
+        page: CommonErrors,
+    },
+    Remedy {
+        codes: &["WindowsUpdatesRequired"],
+        problem: "Windows updates are only partly installed.",
+        fix: "Finish the updates and restart Windows.",
+        page: ImageChecker,
+    },
+    Remedy {
+        codes: &["WorkspacesBYOLAccountDisabled"],
+        problem: "Bring Your Own License (BYOL) is not enabled for the account in this Region.",
+        fix: "Enable BYOL for the account in this Region.",
+        page: Byol,
+    },
+    Remedy {
+        codes: &["WorkspacesBYOLAccountNotFound"],
+        problem: "WorkSpaces did not find an account that is enabled for Bring Your Own License (BYOL).",
+        fix: "Enable BYOL for the account in this Region, or link the account that has it.",
+        page: Byol,
+    },
+    Remedy {
+        codes: &["ZeroRearmCount", "InsufficientRearmCount"],
+        problem: "Windows has no rearms left, and Sysprep needs one.",
+        fix: "Look at the count with slmgr /dlv, and reset it as the Sysprep page of Microsoft describes.",
+        page: ImageChecker,
+    },
+];

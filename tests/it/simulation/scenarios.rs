@@ -1,0 +1,147 @@
+//! The scenarios: what is simulated, which seeds run first, and what has to happen in at least one run.
+
+use std::pin::Pin;
+
+use fastrand::Rng;
+
+use super::{Shared, runs, world::Storage};
+
+type Run = fn(Shared, Rng) -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// A kind of world and what happens in it.
+pub(super) struct Scenario {
+    /// The name of its test.
+    pub(super) name: &'static str,
+    pub(super) storage: Storage,
+    /// Whether events discover imports and name none.
+    pub(super) discover: bool,
+    pub(super) run: Run,
+    /// Seeds that found a defect which few others find. What a seed does changes whenever the simulation changes.
+    pub(super) kept_seeds: &'static [u64],
+    /// What has to happen in at least one run. A simulation in which nothing happens finds nothing.
+    pub(super) coverage: &'static [&'static str],
+}
+
+pub(super) const CRASH: &str = "a crash";
+pub(super) const REDELIVERY: &str = "a redelivery";
+pub(super) const STALL: &str = "a stall";
+pub(super) const SECOND_STALL: &str = "a second stall in the same state";
+pub(super) const NOT_FOUND: &str = "an image that was not found";
+pub(super) const LOST_WRITE: &str = "a lost write";
+pub(super) const PARTIAL_FAILURE: &str = "several publish calls, one of which failed in part";
+pub(super) const PAYLOAD_AHEAD: &str = "a payload ahead of the ledger";
+pub(super) const PAYLOAD_BEHIND: &str = "a payload behind the ledger";
+pub(super) const HELD_BACK: &str = "a call that was held back until its deadline";
+pub(super) const UNSENT: &str = "a call that was not sent because its deadline had passed";
+pub(super) const CUT_OFF: &str = "a call that its deadline cut off";
+pub(super) const THROTTLED: &str = "a call that was throttled until its deadline";
+pub(super) const PARTIAL_READ: &str = "a read of the ledger that failed for some items";
+pub(super) const OTHER_IMAGE: &str = "an image that was made in another way";
+pub(super) const LEFT_THE_LIST: &str = "an import that was found only in the ledger";
+pub(super) const PARTIAL_LISTING: &str = "a listing that failed after its first page";
+pub(super) const LISTING_FAILED: &str = "a response although the listing failed";
+pub(super) const SCAN_FAILED: &str = "a response although the scan failed";
+pub(super) const NOTHING_DISCOVERED: &str = "an invocation that failed because it discovered nothing";
+pub(super) const UNDISCOVERED: &str = "more images than a response can carry";
+pub(super) const UNCHECKED: &str = "a response with an unchecked record";
+
+/// A fixed schedule sends the same event each time.
+pub(super) const SCHEDULE: Scenario = Scenario {
+    name: "a_schedule_over_the_ledger",
+    storage: Storage::Ledger,
+    discover: false,
+    run: |world, rng| Box::pin(runs::schedule(world, rng)),
+    kept_seeds: &[],
+    coverage: &[
+        CRASH,
+        REDELIVERY,
+        STALL,
+        SECOND_STALL,
+        NOT_FOUND,
+        LOST_WRITE,
+        PARTIAL_READ,
+        PARTIAL_FAILURE,
+        HELD_BACK,
+        UNSENT,
+        CUT_OFF,
+        THROTTLED,
+        UNCHECKED,
+    ],
+};
+
+/// A workflow sends each response back as the next event.
+pub(super) const WORKFLOW: Scenario = Scenario {
+    name: "a_workflow_with_the_payload_alone",
+    storage: Storage::Payload,
+    discover: false,
+    run: |world, rng| Box::pin(runs::workflow(world, rng)),
+    kept_seeds: &[],
+    coverage: &[
+        CRASH,
+        REDELIVERY,
+        STALL,
+        SECOND_STALL,
+        NOT_FOUND,
+        PARTIAL_FAILURE,
+        HELD_BACK,
+        UNSENT,
+        CUT_OFF,
+        THROTTLED,
+        UNCHECKED,
+    ],
+};
+
+/// A workflow and a schedule use the same ledger.
+pub(super) const BOTH: Scenario = Scenario {
+    name: "a_workflow_and_a_schedule_over_one_ledger",
+    storage: Storage::Both,
+    discover: false,
+    run: |world, rng| Box::pin(runs::both(world, rng)),
+    kept_seeds: &[],
+    coverage: &[
+        CRASH,
+        REDELIVERY,
+        STALL,
+        SECOND_STALL,
+        NOT_FOUND,
+        LOST_WRITE,
+        PARTIAL_READ,
+        PARTIAL_FAILURE,
+        PAYLOAD_AHEAD,
+        PAYLOAD_BEHIND,
+        HELD_BACK,
+        UNSENT,
+        CUT_OFF,
+        THROTTLED,
+        UNCHECKED,
+    ],
+};
+
+/// A schedule whose events name no import, so that the function has to discover all of them.
+pub(super) const DISCOVERY: Scenario = Scenario {
+    name: "a_schedule_that_only_discovers",
+    storage: Storage::Ledger,
+    discover: true,
+    run: |world, rng| Box::pin(runs::discovery(world, rng)),
+    kept_seeds: &[],
+    coverage: &[
+        CRASH,
+        REDELIVERY,
+        STALL,
+        NOT_FOUND,
+        LOST_WRITE,
+        PARTIAL_READ,
+        OTHER_IMAGE,
+        LEFT_THE_LIST,
+        PARTIAL_LISTING,
+        LISTING_FAILED,
+        SCAN_FAILED,
+        NOTHING_DISCOVERED,
+        UNDISCOVERED,
+        HELD_BACK,
+        UNSENT,
+        CUT_OFF,
+        THROTTLED,
+        UNCHECKED,
+    ],
+};

@@ -1,0 +1,52 @@
+//! A minimal fake of DynamoDB for one function: it stores items and ignores conditions. Unlike the proxies and emulators, it
+//! does not keep requests, so it can run for a very long time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+use simulator::{Reply, Request, Server};
+
+use super::{Stage, private_ca::PrivateCa};
+
+const NAME: &str = "ledger";
+
+/// Prepares a function with simulated services and a ledger in a fake table, over TLS if there is a CA. Returns the
+/// function and the table.
+pub(crate) async fn stage(ca: Option<&PrivateCa>) -> (Stage, Server) {
+    let table = start(ca).await;
+    let stage = match ca {
+        None => Stage::new().await,
+        Some(ca) => Stage::over_tls(ca).await,
+    };
+    (stage.set("LEDGER_TABLE", NAME).set("AWS_ENDPOINT_URL_DYNAMODB", &table.url()), table)
+}
+
+async fn start(ca: Option<&PrivateCa>) -> Server {
+    let items = Arc::<Mutex<HashMap<String, Value>>>::default();
+    let handler = move |request: Request| {
+        let response = respond(&request, &mut items.lock().expect("not poisoned"));
+        async move { Reply::json(200, &response) }
+    };
+    Server::start(handler, ca.map(|ca| &ca.tls)).await.expect("the server starts")
+}
+
+fn respond(request: &Request, items: &mut HashMap<String, Value>) -> Value {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let id = |item: &Value| item["ImageId"]["S"].as_str().map(str::to_owned).expect("an image ID");
+    match request.operation().as_str() {
+        "BatchGetItem" => {
+            let keys = body["RequestItems"][NAME]["Keys"].as_array().expect("keys");
+            let found: Vec<&Value> = keys.iter().filter_map(|key| items.get(&id(key))).collect();
+            json!({"Responses": {NAME: found}, "UnprocessedKeys": {}})
+        }
+        "PutItem" => {
+            items.insert(id(&body["Item"]), body["Item"].clone());
+            json!({})
+        }
+        // The ping that opens a connection during init.
+        _ => json!({}),
+    }
+}
