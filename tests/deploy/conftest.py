@@ -1,10 +1,11 @@
-"""The stack of template.yaml, deployed on an emulator, and what the tests do with it.
+"""Deploys template.yaml on an emulator of AWS and provides the stack to the tests.
 
-Nothing here fakes the function: the emulator runs the release file. The emulator has no image imports of WorkSpaces, so
-the function reaches the project's own simulator for those. It does by environment variables that the emulator's
-process has and a function inherits; the deployed function's own configuration is what the template says.
+The emulator runs the release binary of the function. It does not emulate WorkSpaces image imports, so the function
+calls the project's own simulator for them. The endpoints come from environment variables of the emulator, which
+functions inherit. The other variables of the function are those of the template.
 """
 
+import functools
 import io
 import json
 import os
@@ -23,16 +24,30 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BOOTSTRAP = ROOT / "target/lambda/bootstrap/bootstrap"
 SIMULATOR = ROOT / "target/debug/examples/workspaces"
 REGION = "eu-west-1"
-# By the names that the emulator knows them by.
+# The emulator's names of the services.
 SERVICES = "cloudformation,dynamodb,events,iam,kms,lambda,logs,monitoring,s3,scheduler,sns,sqs,states,sts"
-# A second of a workflow's Wait and Retry is a millisecond here.
+# Each second that a workflow waits takes a millisecond here.
 WAIT_SCALE = 0.001
-# The image of the stack's schedule.
+# The image that the stack's schedule checks.
 WATCHED = "wsi-watched00"
+CONCURRENT_BATCHES = 5
+CHECK = json.loads((ROOT / "statemachine/track-imports.asl.json").read_text())["States"]["Check"]
+# Errors that the emulator reports in place of the function, for executions of the state machine MOCKED. Each test case
+# names states and the errors of their first runs. In later runs, a state invokes the function.
+MOCKED = "mocked"
+DENIED = "User: a is not authorized to perform: lambda:InvokeFunction (Service: AWSLambda; Status Code: 403)"
+MOCKED_ERRORS = {
+    "temporary": {"Check": CHECK["Catch"][0]["ErrorEquals"]},
+    "denied": {"Check": ["Lambda.AWSLambdaException"], "Check again": ["Lambda.AWSLambdaException"]},
+    "denied-once": {"Check": ["Lambda.AWSLambdaException"]},
+    "permanent": {"Check": ["InvalidConfiguration"]},
+    "too-large": {"Check": ["States.DataLimitExceeded"]},
+    "unknown": {"Check": ["WorkSpaces.NewException"]},
+}
 
 
 class Process:
-    """A program that says where it serves in a first line of JSON, and ends when its standard input does."""
+    """A program that prints its URL as the first line of JSON and exits when its standard input ends."""
 
     def __init__(self, *command):
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -40,11 +55,11 @@ class Process:
 
     def read(self):
         line = self.child.stdout.readline()
-        assert line, f"{self.child.args} ended"
+        assert line, f"{self.child.args} exited"
         return json.loads(line)
 
-    def say(self, value):
-        """Writes a line of JSON and returns the line that answers it."""
+    def send(self, value):
+        """Writes a line of JSON and returns the line that the program replies with."""
         self.child.stdin.write(json.dumps(value) + "\n")
         self.child.stdin.flush()
         return self.read()
@@ -60,20 +75,43 @@ class Process:
 
 @pytest.fixture(scope="session")
 def workspaces():
-    """The simulator. Scripts are `workspaces.say({image: [answer, …]})`; see simulator/examples/workspaces.rs."""
+    """The WorkSpaces simulator. `workspaces.send({image: [answer, …]})` scripts its answers about an image.
+
+    See simulator/examples/workspaces.rs.
+    """
     with Process(SIMULATOR) as simulator:
-        simulator.say({WATCHED: [{"State": "VALIDATING", "ProgressPercentage": 62}]})
+        simulator.send({WATCHED: [{"State": "VALIDATING", "ProgressPercentage": 62}]})
         yield simulator
 
 
 @pytest.fixture(scope="session")
-def aws(workspaces):
-    """Makes clients of the emulator."""
+def mocked_errors(tmp_path_factory):
+    """A file with MOCKED_ERRORS in the format of the emulator."""
+
+    def response(case, errors):
+        cause = DENIED if case.startswith("denied") else "The test says so."
+        return {str(run): {"Throw": {"Error": error, "Cause": cause}} for run, error in enumerate(errors)}
+
+    cases = {case: {state: f"{case} {state}" for state in states} for case, states in MOCKED_ERRORS.items()}
+    responses = {
+        f"{case} {state}": response(case, errors)
+        for case, states in MOCKED_ERRORS.items()
+        for state, errors in states.items()
+    }
+    file = tmp_path_factory.mktemp("emulator") / "mocked-errors.json"
+    file.write_text(json.dumps({"StateMachines": {MOCKED: {"TestCases": cases}}, "MockedResponses": responses}))
+    return file
+
+
+@pytest.fixture(scope="session")
+def aws(workspaces, mocked_errors):
+    """Creates clients of the emulator: `aws(service)`."""
     settings = {
-        # The function's calls are allowed what its role allows, and no more. The tests' own are root's.
+        # The emulator enforces the function's role. The tests themselves call it as the root user.
         "AUTH": "true",
         "AWS_ENDPOINT_URL": "{url}",
         "AWS_ENDPOINT_URL_WORKSPACES": workspaces.url,
+        "SFN_MOCK_CONFIG": str(mocked_errors),
         "SFN_WAIT_SCALE": str(WAIT_SCALE),
     }
     options = [f"--set={name}={value}" for name, value in settings.items()]
@@ -90,9 +128,22 @@ def bucket(aws):
     return "artifacts"
 
 
+# Every image of the tests so far.
+IMAGES = []
+
+
+def new_image():
+    IMAGES.append(f"wsi-{uuid.uuid4().hex[:12]}")
+    return IMAGES[-1]
+
+
+@pytest.fixture
+def image():
+    return new_image()
+
+
 def packaged(template, put):
-    """The template as `sam package` would leave it: each local path has become the S3 object that `put` made of the
-    file. Those lines are all that changes."""
+    """The template as `sam package` returns it. `put` uploads a file, and its S3 address replaces the local path."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         entry = zipfile.ZipInfo("bootstrap")
@@ -103,7 +154,7 @@ def packaged(template, put):
         local = f"DefinitionUri: statemachine/{definition.name}\n"
         replacements[local] = f"DefinitionUri: {put(definition.name, definition.read_bytes())}\n"
     for local, uploaded in replacements.items():
-        assert template.count(local) == 1, f"{local!r} is not once in template.yaml"
+        assert template.count(local) == 1, f"template.yaml must contain {local!r} once"
         template = template.replace(local, uploaded)
     return template
 
@@ -118,14 +169,39 @@ class Stack:
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
         self.states = aws("stepfunctions")
 
+    def delete(self):
+        cloudformation = self.aws("cloudformation")
+        cloudformation.delete_stack(StackName=self.name)
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=self.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+
+    def invoke(self, *images):
+        """The response to an event with these images, as the schedule sends it."""
+        return self.handle({"Imports": [{"ImageId": image} for image in images]})
+
+    def handle(self, event):
+        """The response of the function to an event."""
+        answer = self.aws("lambda").invoke(FunctionName=self.outputs["FunctionName"], Payload=json.dumps(event))
+        response = json.load(answer["Payload"])
+        assert "FunctionError" not in answer, response
+        return response
+
+    def schedule(self):
+        """The settings of the deployed schedule."""
+        name = self.physical_id("FunctionSchedule").rpartition("/")[2].rpartition("|")[2]
+        return self.aws("scheduler").get_schedule(Name=name)
+
     def physical_id(self, logical_id):
         cloudformation = self.aws("cloudformation")
         resource = cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
         return resource["StackResourceDetail"]["PhysicalResourceId"]
 
     def allow_batches(self):
-        """AWS authorises PublishBatch by `sns:Publish`, the emulator by an action of its own. Each statement of the
-        function's role that allows the one comes to allow the other."""
+        """Allows `sns:PublishBatch` to the function's role if it allows `sns:Publish`.
+
+        On AWS, `sns:Publish` authorizes both. The emulator requires a separate action.
+        """
         iam, role = self.aws("iam"), self.physical_id("FunctionRole")
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
             document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
@@ -139,7 +215,7 @@ class Stack:
                 iam.put_role_policy(RoleName=role, PolicyName=f"{name}-batches", PolicyDocument=document)
 
     def subscribe(self, image):
-        """A queue that gets the announcements of one image, and nothing else."""
+        """A queue that receives only the announcements about one image."""
         sqs, fifo = self.aws("sqs"), self.outputs["TopicArn"].endswith(".fifo")
         url = sqs.create_queue(
             QueueName=f"subscriber-{uuid.uuid4()}" + (".fifo" if fifo else ""),
@@ -166,19 +242,36 @@ class Stack:
         return Queue(sqs, url)
 
     def definition(self, output):
-        """A deployed state machine's definition, as text."""
+        """The definition of a deployed state machine, as JSON text."""
         return self.states.describe_state_machine(stateMachineArn=self.outputs[output])["definition"]
 
-    def create(self, definition):
-        """One more state machine, for what the emulator cannot be asked of a deployed one."""
+    @functools.cached_property
+    def track_many(self):
+        """The ARN of a copy of TrackMany that works in the emulator."""
+        return self.create(self.track_many_definition())
+
+    def track_many_definition(self):
+        """The definition of TrackMany with a number as MaxConcurrency.
+
+        It is an expression, which the emulator does not evaluate for a Distributed Map.
+        """
+        definition = json.loads(self.definition("TrackManyArn"))
+        for name in ["List", "Object"]:
+            state = definition["States"][name]
+            assert state["MaxConcurrency"] == f"{{% {CONCURRENT_BATCHES} %}}"
+            state["MaxConcurrency"] = CONCURRENT_BATCHES
+        return definition
+
+    def create(self, definition, name=None):
+        """Creates a state machine from a changed definition, and returns its ARN."""
         return self.states.create_state_machine(
-            name=f"copy-{uuid.uuid4()}",
+            name=name or f"copy-{uuid.uuid4()}",
             definition=json.dumps(definition),
             roleArn=self.states.describe_state_machine(stateMachineArn=self.outputs["TrackManyArn"])["roleArn"],
         )["stateMachineArn"]
 
     def execution_of(self, output, image):
-        """The execution of a state machine whose input names this image."""
+        """The ARN of the execution whose input contains this image, or None."""
         executions = self.states.list_executions(stateMachineArn=self.outputs[output])["executions"]
         for execution in executions:
             described = self.states.describe_execution(executionArn=execution["executionArn"])
@@ -190,7 +283,7 @@ class Stack:
         return self.states.start_execution(stateMachineArn=state_machine, input=json.dumps(event))["executionArn"]
 
     def wait(self, execution, limit=60):
-        """The execution's end."""
+        """Waits until the execution has ended, and returns its description."""
         for _ in until(limit):
             described = self.states.describe_execution(executionArn=execution)
             if described["status"] != "RUNNING":
@@ -198,7 +291,7 @@ class Stack:
         raise AssertionError(f"{execution} is still running: {self.history(execution)[-3:]}")
 
     def run(self, state_machine, event, limit=60):
-        """The end of an execution with this input."""
+        """Starts an execution with this input and waits until it has ended."""
         return self.wait(self.start(state_machine, event), limit)
 
     def history(self, execution):
@@ -206,13 +299,13 @@ class Stack:
         return [event for page in pages for event in page["events"]]
 
     def entered(self, execution):
-        """The states that an execution went through."""
+        """The names of the states that an execution entered."""
         details = (event.get("stateEnteredEventDetails") for event in self.history(execution))
         return [detail["name"] for detail in details if detail]
 
 
 class Queue:
-    """A subscriber."""
+    """A queue and the messages received from it."""
 
     def __init__(self, sqs, url):
         self.sqs = sqs
@@ -220,7 +313,7 @@ class Queue:
         self.received = []
 
     def drain(self):
-        """Everything that has come so far."""
+        """Receives all waiting messages, and returns every message received so far."""
         while messages := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 self.received.append(json.loads(message["Body"]))
@@ -232,7 +325,7 @@ class Queue:
 
 
 def until(limit):
-    """Yields a few times a second, until so many seconds have passed."""
+    """Yields five times a second until this many seconds have passed."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
         yield
@@ -241,7 +334,12 @@ def until(limit):
 
 @pytest.fixture(scope="session")
 def deploy(aws, bucket):
-    """Deploys template.yaml as `sam deploy` would: `deploy(name, Parameter="value", …)`."""
+    """Deploys template.yaml like `sam deploy`: `deploy(name, Parameter="value", …)`.
+
+    With `operation="update"`, it updates an existing stack. `change` changes the text of the template. `Discover` is
+    false by default, so that the schedule of one stack does not find the images of another. A parameter that is None
+    has the default of the template.
+    """
 
     def put(key, body):
         aws("s3").put_object(Bucket=bucket, Key=key, Body=body)
@@ -250,15 +348,9 @@ def deploy(aws, bucket):
     template = packaged((ROOT / "template.yaml").read_text(), put)
     architecture = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
 
-    def run(name, **parameters):
+    def settled(name):
+        """The status of the stack after the operation, and the resources that failed."""
         cloudformation = aws("cloudformation")
-        parameters["Architecture"] = architecture
-        cloudformation.create_stack(
-            StackName=name,
-            TemplateBody=template,
-            Capabilities=["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        )
         for _ in until(120):
             status = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
             if not status.endswith("_IN_PROGRESS"):
@@ -268,7 +360,21 @@ def deploy(aws, bucket):
             for event in cloudformation.describe_stack_events(StackName=name)["StackEvents"]
             if event["ResourceStatus"].endswith("_FAILED")
         ]
-        assert status == "CREATE_COMPLETE", "\n".join([status, *failed])
+        return status, failed
+
+    def run(name, operation="create", change=lambda text: text, **parameters):
+        parameters = {"Architecture": architecture, "Discover": "false", **parameters}
+        given = {key: value for key, value in parameters.items() if value is not None}
+        put(f"{name}.yaml", change(template).encode())
+        getattr(aws("cloudformation"), f"{operation}_stack")(
+            StackName=name,
+            # Like `sam deploy`, because a template in the request itself can have at most 51,200 bytes.
+            TemplateURL=f"https://s3.{REGION}.amazonaws.com/{bucket}/{name}.yaml",
+            Capabilities=["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+        )
+        status, failed = settled(name)
+        assert status == f"{operation.upper()}_COMPLETE", "\n".join([status, *failed])
         stack = Stack(aws, name)
         stack.allow_batches()
         return stack
@@ -278,14 +384,16 @@ def deploy(aws, bucket):
 
 @pytest.fixture(scope="session")
 def stack(deploy, bucket):
-    """The stack with all that can be switched on."""
+    """A stack with every optional part turned on, except for discovery and Slack."""
     stack = deploy(
         "image-imports",
+        ConcurrentBatches=str(CONCURRENT_BATCHES),
         ImageListBucket=bucket,
+        Pipeline="true",
         ScheduleExpression="rate(1 minute)",
         TrackNewImports="true",
         WatchedImports=json.dumps([{"ImageId": WATCHED}]),
     )
-    # Before the schedule's first tick, a minute from now.
+    # Subscribes before the schedule runs for the first time, a minute from now.
     stack.watcher = stack.subscribe(WATCHED)
     return stack
