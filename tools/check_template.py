@@ -1,495 +1,234 @@
 #!/usr/bin/env python3
-"""Holds template.yaml to what no linter knows: the grants, the names it shares with the code, the alarms, the definitions.
+"""Checks template.yaml for what cfn-lint cannot know.
 
-    python tools/check_template.py [--definitions DIRECTORY]
+    python tools/check_template.py [--update] [--definitions DIRECTORY]
 
-The grants are written down here a second time, on purpose: an emulator allows everything, so a statement that is
-deleted, widened or added shows nowhere else. `--definitions` writes each state machine's definition with its
-substitutions made, for a validator to read.
+tests/deploy/grants.txt lists all IAM grants, and tests/deploy/settings.txt lists all other settings of resources.
+The check fails if the template no longer matches these snapshots. This matters most for IAM: the emulator allows almost
+every call, so no test fails if a statement is missing or too wide. To change the template, run this tool with
+`--update`, and review the snapshots' diff.
+
+The check also compares names and limits with src/config.rs, src/metrics.rs, SECURITY.md, and docs/operations.md.
+`--definitions` writes the state machines' definitions, with example values substituted, for asl-validator.
 """
 
 import argparse
+import difflib
 import json
 import pathlib
 import re
 import sys
 
-import yaml
+from samtranslator.yaml_helper import yaml_parse
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-ACCOUNT_TRUST = "StringEquals aws:SourceAccount AWS::AccountId"
-DELIVER_LOGS = (
-    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
-    *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
-)
-WRITE_TRACES = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
-SAMPLE_TRACES = ("xray:GetSamplingRules", "xray:GetSamplingTargets")
-TOPIC = "CreatesTopic ? Topic : TopicArn"
-STATES = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:"
-SFN_RULE = "StepFunctionsGetEventsForStepFunctionsExecutionRule"
-
-# Resource → who may assume it (or send to it), and its statements: condition of the template, actions, resources.
-GRANTS = {
-    "FunctionRole": (
-        "lambda.amazonaws.com",
-        {
-            (None, ("workspaces:DescribeCustomWorkspaceImageImport",), ("*",)),
-            (None, ("sns:Publish",), (TOPIC,)),
-            ("CreatesKey", ("kms:GenerateDataKey*", "kms:Decrypt"), ("TopicKey.Arn",)),
-            ("HasTopicKeyArn", ("kms:GenerateDataKey*", "kms:Decrypt"), ("TopicKeyArn",)),
-            ("HasWatchedImports", ("dynamodb:BatchGetItem", "dynamodb:PutItem"), ("Ledger.Arn",)),
-            (None, ("sqs:SendMessage",), ("DeadLetterQueue.Arn",)),
-            (None, ("logs:CreateLogStream", "logs:PutLogEvents"), ("FunctionLogGroup.Arn",)),
-            (None, WRITE_TRACES, ("*",)),
-        },
-    ),
-    "ScheduleRole": (
-        f"scheduler.amazonaws.com if {ACCOUNT_TRUST}",
-        {
-            (None, ("lambda:InvokeFunction",), ("Function.Arn",)),
-            (None, ("sqs:SendMessage",), ("DeadLetterQueue.Arn",)),
-        },
-    ),
-    "TrackImportsRole": (
-        f"states.amazonaws.com if {ACCOUNT_TRUST}",
-        {
-            (None, ("lambda:InvokeFunction",), ("Function.Arn", "${Function.Arn}:*")),
-            (None, DELIVER_LOGS, ("*",)),
-            (None, WRITE_TRACES + SAMPLE_TRACES, ("*",)),
-        },
-    ),
-    "TrackManyRole": (
-        f"states.amazonaws.com if {ACCOUNT_TRUST}",
-        {
-            (None, ("states:StartExecution",), ("TrackImports",)),
-            (None, ("states:DescribeExecution", "states:StopExecution"), (STATES + "${TrackImports.Name}:*",)),
-            (
-                None,
-                ("events:PutTargets", "events:PutRule", "events:DescribeRule"),
-                ("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/" + SFN_RULE,),
-            ),
-            ("HasImageListBucket", ("s3:GetObject",), ("arn:${AWS::Partition}:s3:::${ImageListBucket}/*",)),
-            (None, DELIVER_LOGS, ("*",)),
-            (None, WRITE_TRACES + SAMPLE_TRACES, ("*",)),
-        },
-    ),
-    "TrackManyMapPolicy": (
-        "TrackManyRole",
-        {
-            (None, ("states:StartExecution",), ("TrackMany",)),
-            (
-                None,
-                ("states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"),
-                (STATES + "${TrackMany.Name}/*",),
-            ),
-        },
-    ),
-    "NewImportRuleRole": (
-        f"events.amazonaws.com if {ACCOUNT_TRUST}",
-        {(None, ("states:StartExecution",), ("TrackImports",))},
-    ),
-    "DeadLetterQueuePolicy": (
-        "events.amazonaws.com if ArnEquals aws:SourceArn NewImportRule.Arn",
-        {(None, ("sqs:SendMessage",), ("DeadLetterQueue.Arn",))},
-    ),
-}
-
-# Resource → path → value: what a resource is worthless without, and no linter misses.
-HELD = {
-    "Ledger": {
-        "Condition": "HasWatchedImports",
-        "DeletionPolicy": "Retain",
-        "UpdateReplacePolicy": "Retain",
-        "Properties.BillingMode": "PAY_PER_REQUEST",
-        "Properties.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled": True,
-        "Properties.SSESpecification.SSEEnabled": True,
-        "Properties.KeySchema": [{"AttributeName": "ImageId", "KeyType": "HASH"}],
-    },
-    "DeadLetterQueue": {"Properties.SqsManagedSseEnabled": True, "Properties.MessageRetentionPeriod": 1209600},
-    "Function": {
-        "Metadata.BuildMethod": "rust-cargolambda",
-        "Metadata.BuildProperties.Binary": "bootstrap",
-        "Properties.Runtime": "provided.al2023",
-        "Properties.Role": "FunctionRole.Arn",
-        "Properties.Tracing": "Active",
-        "Properties.LoggingConfig.LogFormat": "JSON",
-        "Properties.LoggingConfig.LogGroup": "FunctionLogGroup",
-        "Properties.EventInvokeConfig.DestinationConfig.OnFailure.Destination": "DeadLetterQueue.Arn",
-        "Properties.Events.Schedule.Type": "ScheduleV2",
-        "Properties.Events.Schedule.Properties.OmitName": True,
-        "Properties.Events.Schedule.Properties.State": "HasWatchedImports ? ENABLED : DISABLED",
-        "Properties.Events.Schedule.Properties.Input": (
-            'HasWatchedImports ? {"Imports": ${WatchedImports}} : {"Imports": []}'
-        ),
-        "Properties.Events.Schedule.Properties.RoleArn": "ScheduleRole.Arn",
-        "Properties.Events.Schedule.Properties.DeadLetterConfig.Arn": "DeadLetterQueue.Arn",
-    },
-    "Topic": {
-        "Condition": "CreatesTopic",
-        "Properties.FifoTopic": "CreatesFifoTopic ? True : AWS::NoValue",
-        "Properties.KmsMasterKeyId": "CreatesKey ? TopicKey : AWS::NoValue",
-    },
-    "TopicKey": {"Condition": "CreatesKey", "Properties.EnableKeyRotation": True},
-    "EmailSubscription": {"Condition": "HasEmail", "Properties.TopicArn": TOPIC, "Properties.Endpoint": "Email"},
-    "TrackImports": {
-        "Properties.Role": "TrackImportsRole.Arn",
-        "Properties.Tracing.Enabled": True,
-        "Properties.Logging.Level": "ERROR",
-        "Properties.Logging.Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": "TrackImportsLogGroup.Arn"}}],
-    },
-    "TrackMany": {
-        "Properties.Role": "TrackManyRole.Arn",
-        "Properties.Tracing.Enabled": True,
-        "Properties.Logging.Level": "ERROR",
-        "Properties.Logging.Destinations": [{"CloudWatchLogsLogGroup": {"LogGroupArn": "TrackManyLogGroup.Arn"}}],
-    },
-    "NewImportRule": {
-        "Condition": "TracksNewImports",
-        "Properties.EventPattern": {
-            "source": ["aws.workspaces"],
-            "detail-type": ["AWS API Call via CloudTrail"],
-            "detail": {
-                "eventSource": ["workspaces.amazonaws.com"],
-                "eventName": ["ImportCustomWorkspaceImage"],
-                "errorCode": [{"exists": False}],
-            },
-        },
-    },
-    "NewImportRuleRole": {"Condition": "TracksNewImports"},
-    "DeadLetterQueuePolicy": {"Condition": "TracksNewImports"},
-    "LedgerThrottlesAlarm": {"Condition": "HasWatchedImports"},
-    "LedgerReadThrottlesAlarm": {"Condition": "HasWatchedImports"},
-    **{
-        group: {"Properties.RetentionInDays": "LogRetentionDays"}
-        for group in ("FunctionLogGroup", "TrackImportsLogGroup", "TrackManyLogGroup")
-    },
-}
-
-# Alarm → namespace, metric, statistic, the dimensions' values; each goes off at one or more. No metric math: the emulator
-# knows none.
-ALARMS = {
-    "FunctionErrorsAlarm": ("AWS/Lambda", "Errors", "Sum", ["Function"]),
-    "FunctionThrottlesAlarm": ("AWS/Lambda", "Throttles", "Sum", ["Function"]),
-    "CheckErrorsAlarm": ("WorkSpacesImageImport", "CheckErrors", "Sum", []),
-    "StalledAlarm": ("WorkSpacesImageImport", "Stalled", "Maximum", []),
-    "DeadLetterQueueAlarm": (
-        *("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
-        ["DeadLetterQueue.QueueName"],
-    ),
-    "ExecutionsFailedAlarm": ("AWS/States", "ExecutionsFailed", "Sum", ["TrackImports"]),
-    "ExecutionsTimedOutAlarm": ("AWS/States", "ExecutionsTimedOut", "Sum", ["TrackImports"]),
-    "ExecutionsAbortedAlarm": ("AWS/States", "ExecutionsAborted", "Sum", ["TrackImports"]),
-    "TrackManyFailedAlarm": ("AWS/States", "ExecutionsFailed", "Sum", ["TrackMany"]),
-    "TrackManyTimedOutAlarm": ("AWS/States", "ExecutionsTimedOut", "Sum", ["TrackMany"]),
-    "TrackManyAbortedAlarm": ("AWS/States", "ExecutionsAborted", "Sum", ["TrackMany"]),
-    "LedgerThrottlesAlarm": ("AWS/DynamoDB", "WriteThrottleEvents", "Sum", ["Ledger"]),
-    "LedgerReadThrottlesAlarm": ("AWS/DynamoDB", "ReadThrottleEvents", "Sum", ["Ledger"]),
-}
-
-# Conditions and rules, by what they say.
-CONDITIONS = {
-    "CreatesTopic": "TopicArn == ",
-    "CreatesKey": "CreatesTopic and TopicEncryption == customer-managed-key",
-    "CreatesFifoTopic": "CreatesTopic and TopicType == fifo",
-    "HasTopicKeyArn": "not TopicKeyArn == ",
-    "HasEmail": "not Email == ",
-    "HasWatchedImports": "not WatchedImports == ",
-    "TracksNewImports": "TrackNewImports == true",
-    "HasImageListBucket": "not ImageListBucket == ",
-    "HasAlarmTopic": "not AlarmTopicArn == ",
-    "InChina": "AWS::Partition == aws-cn",
-    "InGovCloud": "AWS::Partition == aws-us-gov",
-}
-RULES = {
-    "EmailNeedsAStandardTopic": ("TopicType == fifo", ["Email == "]),
-    "AnExistingTopicKeepsItsEncryption": ("not TopicArn == ", ["TopicEncryption == none"]),
-    "AKeyBelongsToAnExistingTopic": ("not TopicKeyArn == ", ["not TopicArn == "]),
-}
-
-# The function's environment: variable → its value here. Numbers are held to src/config.rs as well.
-ENVIRONMENT = {
-    "TOPIC_ARN": TOPIC,
-    "LEDGER_TABLE": "HasWatchedImports ? Ledger : ",
-    "CONCURRENCY": "Concurrency",
-    "STALL_AFTER_SECONDS": "StallAfterSeconds",
-    "MAX_RESPONSE_BYTES": "MaxResponseBytes",
-    "CONNECT_IN_INIT": "ConnectInInit",
-}
-
-# Properties that would give a resource a name of the template's own, which a second stack could not have.
-NAMES = re.compile(r"^(Function|Role|Table|Queue|StateMachine|Alarm|Dashboard|Group|Topic|LogGroup)?Name$")
-NUMBER = re.compile(r"number\((\w+), ([\d_]+), ([\d_]+)\.\.=([\d_]+)\)")
+SNAPSHOTS = ROOT / "tests/deploy"
+WIDTH = 150
+POLICIES = {"AssumeRolePolicyDocument", "KeyPolicy", "ManagedPolicyArns", "PolicyDocument"}
+# No snapshot contains texts, so rewording one does not change it. settings.txt does not repeat the policies.
+HIDDEN = POLICIES | {"Description", "AlarmDescription", "AssertDescription", "DashboardBody"}
+# A fixed name in one of these properties prevents a second stack in the same Region.
+NAMES = re.compile(r"^(Function|Role|Table|Queue|StateMachine|Alarm|Dashboard|Group|Topic|LogGroup|Configuration)?Name$")
+# Limits that are narrower than those of src/config.rs, with the default first. A batch of TrackMany has 100 imports, and
+# an event has at most one import for every 512 bytes of the response. Step Functions takes at most 256 KiB.
+NARROWER = {"MAX_RESPONSE_BYTES": [245_760, 51_200, 245_760]}
+FUNCTION_NAME = "[{Name: FunctionName, Value: !Ref Function}]"
+ALARM_TOPIC = "!If [HasAlarmTopic, [!Ref AlarmTopicArn], !Ref AWS::NoValue]"
+LITERALS = re.compile(r"arn:aws|\b[0-9]{12}\b|\b[a-z]{2}-[a-z]+-[0-9]\b")
 
 
-def read(node):
-    """An intrinsic function as text: `Ref` and `GetAtt` as what they name, `Sub` as it stands, `If` as a ? b : c."""
+def one_line(node):
+    """A node in YAML's flow style, with CloudFormation's short forms such as `!Ref Topic`."""
     if isinstance(node, list):
-        return [read(one) for one in node]
+        return f"[{', '.join(map(one_line, node))}]"
     if not isinstance(node, dict):
-        return node
-    if len(node) == 1:
-        (name, value), *_ = node.items()
-        if name in ("Ref", "Condition") and isinstance(value, str):
-            return value
-        if name == "Fn::GetAtt":
-            return value if isinstance(value, str) else ".".join(value)
-        if name == "Fn::Sub":
-            return value if isinstance(value, str) else read(value[0])
-        if name == "Fn::If":
-            return f"{value[0]} ? {read(value[1])} : {read(value[2])}"
-        if name == "Fn::Equals":
-            return f"{read(value[0])} == {read(value[1])}"
-        if name == "Fn::Not":
-            return f"not {read(value[0])}"
-        if name == "Fn::And":
-            return " and ".join(read(one) for one in value)
-    return {key: read(value) for key, value in node.items()}
+        return str(node) or '""'
+    key, value = next(iter(node.items()), ("", ""))
+    if key == "Fn::GetAtt":
+        return f"!GetAtt {'.'.join(value)}"
+    if key == "Ref" or key.startswith("Fn::"):
+        return f"!{key.removeprefix('Fn::')} {one_line(value)}"
+    return "{" + ", ".join(f"{key}: {one_line(value)}" for key, value in node.items() if key not in HIDDEN) + "}"
 
 
-class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, as their long ones; dates stay text."""
-
-
-def short_form(loader, tag, node):
-    name = {"Ref": "Ref", "Condition": "Condition"}.get(tag, f"Fn::{tag}")
-    if isinstance(node, yaml.ScalarNode):
-        return {name: loader.construct_scalar(node)}
-    if isinstance(node, yaml.SequenceNode):
-        return {name: loader.construct_sequence(node, deep=True)}
-    return {name: loader.construct_mapping(node, deep=True)}
-
-
-Loader.add_multi_constructor("!", short_form)
-
-
-def load(text):
-    return yaml.load(text, Loader)  # a SafeLoader
-
-
-def many(value):
-    return tuple(value) if isinstance(value, list) else (value,)
-
-
-def statements(resource):
-    """The statements of a role or policy: (condition of the template, statement)."""
-    properties = resource["Properties"]
-    documents = [one["PolicyDocument"] for one in properties.get("Policies", [])]
-    documents += [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
-    for document in documents:
-        for statement in document["Statement"]:
-            if "Fn::If" in statement:
-                condition, granted, otherwise = statement["Fn::If"]
-                yield condition, granted
-                if read(otherwise) != "AWS::NoValue":
-                    yield f"not {condition}", otherwise
-            else:
-                yield None, statement
-
-
-def who(statement):
-    """Whom a statement admits, and on what condition."""
-    text = ", ".join(many(statement.get("Principal", {}).get("Service", "nobody")))
-    for operator, keys in read(statement.get("Condition", {})).items():
-        text += "".join(f" if {operator} {key} {value}" for key, value in keys.items())
-    return text
-
-
-def grant_faults(resources):
-    granting = {name for name, one in resources.items() if "Statement" in json.dumps(one)}
-    # A key's policy only leaves access to IAM.
-    found = {name for name in granting if resources[name]["Type"] != "AWS::KMS::Key"}
-    for name in sorted(found ^ set(GRANTS)):
-        yield f"{name}: " + ("grants something, but GRANTS does not list it" if name in found else "is missing")
-    for name in sorted(found & set(GRANTS)):
-        properties, (admitted, expected) = resources[name]["Properties"], GRANTS[name]
-        if "AssumeRolePolicyDocument" in properties:
-            trust = properties["AssumeRolePolicyDocument"]["Statement"]
-            actual = "; ".join(who(one) for one in trust)
-        elif "Roles" in properties:
-            actual = ", ".join(read(properties["Roles"]))
+def settings(node):
+    """A line for each setting, or an indented block if it is too long for a line."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        line = f"{key}: {one_line(value)}"
+        if key in HIDDEN:
+            continue
+        if isinstance(value, (dict, list)) and len(line) > WIDTH:
+            yield from [f"{key}:", *(f"  {one}" for one in settings(value))]
         else:
-            actual = "; ".join(who(one) for _, one in statements(resources[name]))
-        if actual != admitted:
-            yield f"{name}: admits {actual}, not {admitted}"
-        if "ManagedPolicyArns" in properties:
-            yield f"{name}: has managed policies, which allow more than is needed"
-        granted = set()
-        for condition, one in statements(resources[name]):
-            if one["Effect"] != "Allow" or "NotAction" in one or "NotResource" in one:
-                yield f"{name}: {one.get('Sid')} is no plain Allow"
-                continue
-            granted.add((condition, many(one["Action"]), many(read(one["Resource"]))))
-        for missing in expected - granted:
-            yield f"{name}: does not grant {missing}"
-        for more in granted - expected:
-            yield f"{name}: grants {more}, which GRANTS does not list"
+            yield line
 
 
-def explanation_faults(text, root):
-    """SECURITY.md says of every statement what it is for."""
-    explained = set(re.findall(r"`(\w+)`", (root / "SECURITY.md").read_text()))
-    for sid in sorted(set(re.findall(r"Sid: (\w+)", text)) - explained):
-        yield f"SECURITY.md: does not say what {sid} is for"
+def grants(node):
+    """A line for each statement of each policy in a node."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if key in POLICIES:
+            statements = value.get("Statement") if isinstance(value, dict) else None
+            yield from map(one_line, statements if isinstance(statements, list) else [value])
+        elif isinstance(value, (dict, list)):
+            yield from grants(value)
 
 
-def at(node, path):
-    for key in path.split("."):
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
+def snapshots(template):
+    """The text of each snapshot, by its file's name."""
+    nodes = {name: template[name] for name in ("Conditions", "Rules")} | template["Resources"]
+    texts = {}
+    for file, lines in {"grants.txt": grants, "settings.txt": settings}.items():
+        blocks = {name: found for name, node in nodes.items() if (found := list(lines(node)))}
+        text = "".join(f"\n{name}:\n" + "".join(f"  {line}\n" for line in found) for name, found in blocks.items())
+        texts[file] = f"# Made from template.yaml by `python tools/check_template.py --update`. Do not edit.\n{text}"
+    return texts
 
 
-def held_faults(resources):
-    for name, paths in HELD.items():
-        for path, value in paths.items():
-            if (actual := read(at(resources.get(name), path))) != value:
-                yield f"{name}: {path} is {actual!r}, not {value!r}"
+def snapshot_faults(template):
+    for name, text in snapshots(template).items():
+        known = (SNAPSHOTS / name).read_text().splitlines()
+        diff = "\n".join(difflib.unified_diff(known, text.splitlines(), name, "template.yaml", n=0, lineterm=""))
+        if diff:
+            yield f"{name} does not match. If the change is intended, run with --update:\n{diff}"
 
 
-def alarm_faults(resources, metrics):
-    found = {name for name, one in resources.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
-    for name in sorted(found ^ set(ALARMS)):
-        yield f"{name}: " + ("ALARMS does not list it" if name in found else "is missing")
-    for name in sorted(found & set(ALARMS)):
-        properties = resources[name]["Properties"]
-        if len(properties.get("AlarmDescription", "").split()) < 20:
-            yield f"{name}: does not say what to do"
-        if (action := read(properties.get("AlarmActions"))) != "HasAlarmTopic ? ['AlarmTopicArn'] : AWS::NoValue":
-            yield f"{name}: AlarmActions is {action!r}"
-        limit = (properties["ComparisonOperator"], properties["Threshold"], properties["TreatMissingData"])
-        if limit != ("GreaterThanOrEqualToThreshold", 1, "notBreaching"):
-            yield f"{name}: goes off at {limit}"
-        watched = tuple(properties.get(one) for one in ("Namespace", "MetricName", "Statistic"))
-        watched += ([read(one["Value"]) for one in properties.get("Dimensions", [])],)
-        if watched != ALARMS[name]:
-            yield f"{name}: watches {watched}, not {ALARMS[name]}"
-        if watched[0] == "WorkSpacesImageImport" and f'"{watched[1]}"' not in metrics:
-            yield f"{name}: src/metrics.rs emits no {watched[1]}"
-
-
-def dashboard_faults(resources, metrics):
-    body, replaced = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    text = re.sub(r"\$\{(\w+)[\w.:]*\}", lambda name: "" if name[1] == "LedgerAlarms" else name[1], body)
-    try:
-        widgets = json.loads(text)["widgets"]
-    except ValueError as error:
-        yield f"Dashboard: its body is no JSON: {error}"
-        return
-    for name in re.findall(r'MetricName=\\"(\w+)', json.dumps(widgets)):
-        if f'"{name}"' not in metrics:
-            yield f"Dashboard: src/metrics.rs emits no {name}"
-    for widget in widgets:
-        namespace = None
-        for metric in widget["properties"].get("metrics", []):
-            if isinstance(metric[0], str):
-                namespace = namespace if metric[0] in (".", "...") else metric[0]
-                if namespace == "WorkSpacesImageImport" and f'"{metric[1]}"' not in metrics:
-                    yield f"Dashboard: src/metrics.rs emits no {metric[1]}"
-    for name in ALARMS:
-        if f"${{{name}.Arn}}" not in body + json.dumps(replaced):
-            yield f"Dashboard: does not show {name}"
-
-
-def parameter_faults(template, config):
-    parameters = template["Parameters"]
-    interface = template["Metadata"]["AWS::CloudFormation::Interface"]
-    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
-    for name in parameters:
-        if grouped.count(name) != 1 or name not in interface["ParameterLabels"]:
-            yield f"{name}: the interface has to show it once, with a label"
-        if not parameters[name].get("Description"):
-            yield f"{name}: has no description"
-        if not {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameters[name]):
-            yield f"{name}: takes anything"
-    numbers = {name: [int(one.replace("_", "")) for one in rest] for name, *rest in NUMBER.findall(config)}
+def variable_faults(template, config):
     variables = template["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
-    if (actual := {name: read(value) for name, value in variables.items()}) != ENVIRONMENT:
-        yield f"Function: its environment is {actual}, not {ENVIRONMENT}"
-    for variable in sorted(set(ENVIRONMENT) - set(re.findall(r'const (\w+): &str', config))):
-        yield f"Function: src/config.rs reads no {variable}"
-    for variable, limits in numbers.items():
-        parameter = parameters.get(ENVIRONMENT.get(variable), {})
-        if limits != [parameter.get(one) for one in ("Default", "MinValue", "MaxValue")]:
-            yield f"{ENVIRONMENT.get(variable)}: default and limits are not src/config.rs's, {limits}"
-    if set(numbers) != {"CONCURRENCY", "STALL_AFTER_SECONDS", "MAX_RESPONSE_BYTES"}:
-        yield f"src/config.rs: its numbers cannot be read: {sorted(numbers)}"
+    # The SDK reads the variables that start with AWS_ by itself.
+    own = {name for name in variables if not name.startswith("AWS_")}
+    for name in sorted(set(re.findall(r'^const (\w+): &str = "\1";', config, re.MULTILINE)) ^ own):
+        yield f"{name}: must be both in the function's environment and in src/config.rs"
+    limits = {}
+    for name, value in variables.items():
+        parameter = template["Parameters"].get(one_line(value).removeprefix("!Ref "), {})
+        if parameter.get("Type") == "Number":
+            limits[name] = [parameter.get(key) for key in ("Default", "MinValue", "MaxValue")]
+    found = re.findall(r"\b([A-Z_]+), ([\d_]+), ([\d_]+)\.\.=([\d_]+)", config)
+    in_code = {name: [int(one.replace("_", "")) for one in rest] for name, *rest in found}
+    for name, (_, low, high) in NARROWER.items():
+        if not in_code[name][1] <= low <= high <= in_code[name][2]:
+            yield f"{name}: {low} to {high} must be within the limits of src/config.rs"
+    if limits != (expected := {**in_code, **NARROWER}):
+        yield f"Parameters: default, minimum and maximum are {limits}, but must be {expected}"
 
 
-def logic_faults(template):
-    if (actual := read(template["Conditions"])) != CONDITIONS:
-        yield f"Conditions: {actual}, not {CONDITIONS}"
-    rules = {
-        name: (read(one["RuleCondition"]), [read(each["Assert"]) for each in one["Assertions"]])
-        for name, one in template["Rules"].items()
-    }
-    if rules != RULES:
-        yield f"Rules: {rules}, not {RULES}"
+def dashboard_metrics(body):
+    """The namespace and name of each metric on the dashboard. A row's "." repeats the namespace of the row above."""
+    namespace = ""
+    for first, name in re.findall(r'\["([\w/.]+)", "(\w+)"', body):
+        namespace = namespace if first.startswith(".") else first
+        yield namespace, name
+    yield from re.findall(r'\{([\w/]+)[,\w]+\} MetricName=\\"(\w+)', body)
 
 
-def literal_faults(text, resources):
+def monitoring_faults(resources, metrics):
+    body, values = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    try:
+        json.loads(re.sub(r"\$\{[^}]+\}", "", body))
+    except ValueError as error:
+        yield f"Dashboard: DashboardBody is not JSON: {error}"
+    used = set(dashboard_metrics(body))
+    for row in re.findall(r'\["WorkSpacesImageImport"[^]]*\]', body):
+        if not re.match(r'\["\w+", "\w+", ("FunctionName", "\$\{Function\}"|"\.", "\.")', row):
+            yield f"Dashboard: {row} must have the dimension FunctionName"
     for name, resource in resources.items():
-        for key, value in resource.get("Properties", {}).items():
-            if NAMES.match(key) and "${AWS::StackName}" not in str(read(value)):
-                yield f"{name}: {key} is hard-coded"
-    # Patterns, examples and the names of partitions are none.
-    values = "\n".join(line for line in text.splitlines() if not re.search(r"AllowedPattern|Description|^\s*#", line))
-    for literal in re.findall(r"arn:aws|\b[0-9]{12}\b|\b[a-z]{2}-[a-z]+-[0-9]\b", values):
-        yield f"template.yaml: {literal} is hard-coded"
+        alarm = resource["Properties"]
+        if resource["Type"] != "AWS::CloudWatch::Alarm":
+            continue
+        used.add((alarm["Namespace"], alarm["MetricName"]))
+        if "/" not in alarm["Namespace"] and one_line(alarm["Dimensions"]) != FUNCTION_NAME:
+            yield f"{name}: Dimensions must be the name of the function"
+        if resource.get("Condition") not in ("HasMonitoring", "MonitorsSchedule", "MonitorsPipeline"):
+            yield f"{name}: must depend on the parameter Monitoring"
+        if len(alarm.get("AlarmDescription", "").split()) < 20:
+            yield f"{name}: AlarmDescription must say what happened and what to do"
+        if one_line(alarm.get("AlarmActions")) != ALARM_TOPIC:
+            yield f"{name}: AlarmActions must be AlarmTopicArn, if there is one"
+        # A failed execution remains failed after the alarm has gone back to OK.
+        if one_line(alarm.get("OKActions")) != (ALARM_TOPIC if alarm["Namespace"] != "AWS/States" else "None"):
+            yield f"{name}: OKActions must be AlarmTopicArn, except for executions"
+        if f"${{{name}.Arn}}" not in body + str(values):
+            yield f"{name}: the dashboard must show it"
+    for namespace, name in sorted(used):
+        if not namespace.startswith("AWS/") and not {namespace, name} <= set(re.findall(r'"(\w+)"', metrics)):
+            yield f"{namespace} {name}: src/metrics.rs has no such metric"
 
 
-def machines(resources):
-    return {name: one["Properties"] for name, one in resources.items() if one["Type"] == "AWS::Serverless::StateMachine"}
+def role_faults(resources):
+    for name, resource in resources.items():
+        role = resource["Properties"]
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        if one_line(role.get("Path")) != "!Ref RolePath":
+            yield f"{name}: Path must be RolePath"
+        boundary = "!If [HasPermissionsBoundary, !Ref PermissionsBoundary, !Ref AWS::NoValue]"
+        if one_line(role.get("PermissionsBoundary")) != boundary:
+            yield f"{name}: PermissionsBoundary must be the parameter, if it is set"
 
 
-def definition_faults(resources, root):
-    for name, properties in machines(resources).items():
-        used = set(re.findall(r"\$\{(\w+)\}", (root / properties["DefinitionUri"]).read_text()))
-        for one in sorted(used ^ set(properties["DefinitionSubstitutions"])):
-            fault = f"has ${{{one}}}, substituted by nothing" if one in used else f"uses no {one}"
-            yield f"{name}: its definition {fault}"
+def parameter_faults(parameters, interface, operations):
+    rows = re.findall(r"^\| `([A-Z]\w+)` \| `?([^|`]+)`? \|", operations, re.MULTILINE)
+    expected = [(name, str(one["Default"]) or "none") for name, one in parameters.items()]
+    if (found := [row for row in rows if row[0] in parameters]) != expected:
+        yield f"docs/operations.md: the table of parameters must have the rows {expected} in this order, not {found}"
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    for name, parameter in parameters.items():
+        if grouped.count(name) != 1:
+            yield f"{name}: must be in one parameter group"
+        if not parameter.get("Description") or not {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter):
+            yield f"{name}: must have a description and limit its values"
 
 
-def write_definitions(resources, root, directory):
-    """The definitions as deployed, with example ARNs."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for properties in machines(resources).values():
-        file = root / properties["DefinitionUri"]
-        text = file.read_text().replace("${Partition}", "aws")
-        example = lambda name: f"arn:aws:states:us-east-1:123456789012:stateMachine:{name[1]}"
-        (directory / file.name).write_text(re.sub(r"\$\{(\w+)\}", example, text))
+def definitions(template):
+    """The file of each state machine's definition and the names that are substituted in it."""
+    machines = [one["Properties"] for one in template["Resources"].values() if "DefinitionUri" in one["Properties"]]
+    return [(ROOT / one["DefinitionUri"], set(one["DefinitionSubstitutions"])) for one in machines]
 
 
-def faults(text, config, metrics, root=ROOT, template=None):
-    """What is wrong with the template, a sentence each; `template` is the text's content, where it is known already."""
-    template = template or load(text)
-    resources = template["Resources"]
-    return [
-        *grant_faults(resources),
-        *explanation_faults(text, root),
-        *held_faults(resources),
-        *alarm_faults(resources, metrics),
-        *dashboard_faults(resources, metrics),
-        *parameter_faults(template, config),
-        *logic_faults(template),
-        *literal_faults(text, resources),
-        *definition_faults(resources, root),
-    ]
+def faults(template, config, metrics, security, operations):
+    """One message for each problem."""
+    yield from snapshot_faults(template)
+    for sid in sorted(set(re.findall(r"\{Sid: (\w+)", snapshots(template)["grants.txt"]))):
+        if f"`{sid}`" not in security:
+            yield f"{sid}: SECURITY.md must name it"
+    yield from variable_faults(template, config)
+    yield from monitoring_faults(template["Resources"], metrics)
+    yield from role_faults(template["Resources"])
+    interface = template["Metadata"]["AWS::CloudFormation::Interface"]
+    yield from parameter_faults(template["Parameters"], interface, operations)
+    for name, resource in template["Resources"].items():
+        for key, value in resource["Properties"].items():
+            if NAMES.match(key) and "${AWS::StackName}" not in one_line(value):
+                yield f"{name}: {key} must not be hard-coded"
+    defaults = [parameter.get("Default") for parameter in template["Parameters"].values()]
+    for literal in LITERALS.findall(str([template["Resources"], template["Outputs"], defaults])):
+        yield f"{literal} must not be hard-coded"
+    for file, names in definitions(template):
+        for name in sorted(names ^ set(re.findall(r"\$\{(\w+)\}", file.read_text()))):
+            yield f"{file.name}: {name} must be both in the definition and in DefinitionSubstitutions"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--update", action="store_true", help="write the snapshots")
     parser.add_argument("--definitions", type=pathlib.Path, metavar="DIRECTORY")
     arguments = parser.parse_args()
 
-    text = (ROOT / "template.yaml").read_text()
-    found = faults(text, (ROOT / "src/config.rs").read_text(), (ROOT / "src/metrics.rs").read_text())
-    for fault in found:
-        print(f"template.yaml: {fault}")
-    if arguments.definitions:
-        write_definitions(load(text)["Resources"], ROOT, arguments.definitions)
-    if not found:
-        grants = sum(len(one) for _, one in GRANTS.values())
-        print(f"template: {grants} grants, {len(ALARMS)} alarms, names and limits as in the code")
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    for name, text in snapshots(template).items() if arguments.update else ():
+        (SNAPSHOTS / name).write_text(text)
+    examples = {name: str(parameter.get("Default")) for name, parameter in template["Parameters"].items()}
+    examples["Partition"] = "aws"
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:example"
+    for file, _ in definitions(template) if arguments.definitions else ():
+        text = re.sub(r"\$\{(\w+)\}", lambda match: examples.get(match[1], arn), file.read_text())
+        arguments.definitions.mkdir(parents=True, exist_ok=True)
+        (arguments.definitions / file.name).write_text(text)
+
+    names = ("src/config.rs", "src/metrics.rs", "SECURITY.md", "docs/operations.md")
+    others = [(ROOT / name).read_text() for name in names]
+    found = [f"template.yaml: {one}" for one in faults(template, *others)]
+    print("\n".join(found) or "template: grants, settings, names and limits are as expected")
     return 1 if found else 0
 
 

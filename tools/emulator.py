@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Starts an AWS emulator for a test, and ends it when the test does.
+"""Runs an AWS emulator for a test, and stops it when the test ends.
 
     python tools/emulator.py ministack|moto [--services sns,sqs,dynamodb] [--set NAME=VALUE …]
 
-Once the emulator answers, one line of JSON goes to stdout: {"url": "http://127.0.0.1:PORT"}. It then runs until stdin
-reaches its end, which happens when the test closes it and when the test dies, however it dies. Nothing stays on disk.
+When the emulator is ready, this program writes one line of JSON to stdout: {"url": "http://127.0.0.1:PORT"}. It then
+runs until stdin ends. This happens when the test closes stdin, and also when the test process dies. All files are
+temporary.
 
-The socket is bound here, to whatever port is free, and handed to the emulator: no port can be lost to a neighbour
-between being found free and being bound.
+This program binds the socket to a free port and passes it to the emulator, so that no other process can take the port.
 """
 
 import argparse
@@ -30,13 +30,32 @@ START_LIMIT_SECONDS = 60
 LOG_TAIL_LINES = 40
 PR_SET_PDEATHSIG = 1
 
-# Neither emulator's own command takes an open socket; these are what the commands do, with one.
+# Neither emulator's command accepts an open socket. These programs do what the commands do, with an open socket.
+# ministack's Step Functions calls only services that ministack emulates. If the setting AWS_ENDPOINT_URL_WORKSPACES is
+# there, `aws-sdk:workspaces` calls that endpoint. The prefix of its errors is the one that AWS documents:
+# https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
 SERVERS = {
     "ministack": """
-import asyncio, sys
+import asyncio, os, sys, urllib.error, urllib.request
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
-from ministack.app import app
+from ministack.app import SERVICE_HANDLERS, app
+if endpoint := os.environ.get("AWS_ENDPOINT_URL_WORKSPACES"):
+    from ministack.services import stepfunctions
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    def call(headers, body):
+        headers = {name: value for name, value in headers.items() if name != "host"}
+        request = urllib.request.Request(endpoint, body.encode(), headers)
+        try:
+            with opener.open(request, timeout=30) as response:
+                return response.status, {}, response.read()
+        except urllib.error.HTTPError as error:
+            return error.code, {}, error.read()
+    async def forward(method, path, headers, body, query):
+        return await asyncio.to_thread(call, headers, body)
+    SERVICE_HANDLERS["workspaces"] = forward
+    stepfunctions._AWS_SDK_SERVICE_MAP["workspaces"] = {"target_prefix": "WorkspacesService", "protocol": "json"}
+    stepfunctions._AWS_SDK_ERROR_PREFIX["workspaces"] = "WorkSpaces"
 config = Config()
 config.bind, config.keep_alive_timeout = [f"fd://{sys.argv[1]}"], 75
 asyncio.run(serve(app, config))
@@ -50,26 +69,28 @@ make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHa
 """,
 }
 
-# The path at which each says that it is up.
+# The path that each emulator answers when it is ready.
 HEALTH = {"ministack": "/_ministack/ready", "moto": "/moto-api/data.json"}
 
 
 class Failed(Exception):
-    """The emulator is not to be had; the message says why."""
+    """The error for an emulator that did not start or that stopped by itself."""
 
 
 def environment(services, settings, port, home):
-    """The emulator's environment: nothing of the caller's AWS configuration but what `settings` says, nothing outside
-    `home`."""
+    """The emulator's environment variables.
+
+    The emulator does not inherit the caller's AWS configuration. It writes files only to `home`.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return kept | {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "BIND_HOST": "127.0.0.1",
-        # ministack looks for containers of its own to tidy away; those of the machine's user are none of ours.
+        # Otherwise ministack connects to Docker and removes containers that it takes for its own.
         "DOCKER_HOST": f"unix://{home}/no-docker",
         "GATEWAY_PORT": str(port),
-        # The MQTT listener would be a second port.
+        # The MQTT listener needs a second port.
         "IOT_MTLS_ENABLED": "0",
         "MINISTACK_HOST": "127.0.0.1",
         "MOTO_PORT": str(port),
@@ -83,45 +104,45 @@ def environment(services, settings, port, home):
 
 
 def die_with_parent():
-    """Runs in the child: a supervisor that is killed outright takes the emulator along (on Linux)."""
+    """Runs in the child. On Linux, the kernel kills the emulator when this program is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def wait_until_answering(child, url):
-    """Returns once `url` is answered with success; Failed when it will not be."""
+    """Waits until a request to `url` succeeds. Raises `Failed` if the emulator does not start."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + START_LIMIT_SECONDS
     while time.monotonic() < end:
         if child.poll() is not None:
-            raise Failed(f"it ended with status {child.returncode} before it answered")
+            raise Failed(f"exited with status {child.returncode} before it was ready")
         if stdin_ended(0):
-            raise Failed("stdin reached its end before it answered")
+            raise Failed("stdin ended before the emulator was ready")
         try:
-            # The socket listens already: a request waits there until the emulator takes it.
+            # The socket listens already, so a request waits until the emulator accepts it.
             with opener.open(url, timeout=2) as response:
                 response.read()
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    raise Failed(f"no answer within {START_LIMIT_SECONDS} s")
+    raise Failed(f"not ready after {START_LIMIT_SECONDS} seconds")
 
 
-def stdin_ended(patience):
-    """Whether stdin reaches its end within `patience` seconds; what is written to it is thrown away."""
-    ready, _, _ = select.select([sys.stdin.fileno()], [], [], patience)
+def stdin_ended(timeout):
+    """Whether stdin ends within `timeout` seconds. Input is ignored."""
+    ready, _, _ = select.select([sys.stdin.fileno()], [], [], timeout)
     return bool(ready) and not os.read(sys.stdin.fileno(), 4096)
 
 
 def end(child):
-    """Kills the emulator and everything that it started."""
+    """Kills the emulator and all processes that it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
 
 
 def run(emulator, services, settings, home):
-    """The emulator's life from start to end."""
+    """Starts the emulator, waits until stdin ends, and stops the emulator."""
     log = pathlib.Path(home, "log")
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, log.open("wb") as output:
         port = listener.getsockname()[1]
@@ -142,7 +163,7 @@ def run(emulator, services, settings, home):
         print(json.dumps({"url": url}), flush=True)
         while not stdin_ended(0.5):
             if child.poll() is not None:
-                raise Failed(f"it ended by itself with status {child.returncode}")
+                raise Failed(f"exited with status {child.returncode}")
     except Failed as reason:
         tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         raise Failed("\n".join([f"{emulator}: {reason}", *tail])) from reason
@@ -151,7 +172,7 @@ def run(emulator, services, settings, home):
 
 
 def setting(text):
-    """A name and a value of the command line."""
+    """Parses NAME=VALUE from the command line."""
     name, separator, value = text.partition("=")
     if not name or not separator:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
@@ -161,7 +182,7 @@ def setting(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("emulator", choices=sorted(SERVERS))
-    parser.add_argument("--services", default="sns,sqs,dynamodb", help="what ministack serves (default: %(default)s)")
+    parser.add_argument("--services", default="sns,sqs,dynamodb", help="the services of ministack (default: %(default)s)")
     parser.add_argument(
         "--set",
         action="append",
@@ -169,7 +190,7 @@ def main():
         dest="settings",
         metavar="NAME=VALUE",
         type=setting,
-        help="a variable of the emulator, which functions that it runs inherit; {url} in it is the emulator's own",
+        help="an environment variable of the emulator and its functions; {url} is replaced by the emulator's URL",
     )
     arguments = parser.parse_args()
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Shows that the simulation finds bugs: applies each deliberate defect to a copy of the tree and runs the simulation.
+"""Shows that the tests find bugs: applies each deliberate defect to a copy of the source tree and runs the tests.
 
     python tools/mutations.py [NAME …]
 
-The defects are patches in tests/mutations/. Each has to apply where it says, to compile, and to be caught; the exit
-status says so. What lies outside of the simulation names the tests that have to catch it in its first line, `Test: ledger::`.
+The defects are the patches in tests/mutations/. The simulation must catch each one, unless the patch's first line
+names other tests, for example `Test: ledger::`. The exit status is 1 if a patch does not compile or is not caught. A
+patch that does not apply exactly stops the script.
 """
 
 import pathlib
@@ -19,11 +20,12 @@ PATCHES = ROOT / "tests" / "mutations"
 SIMULATION = "simulation::"
 TESTS = re.compile(r"\ATest: (\S+)$", re.MULTILINE)
 SEED = re.compile(r"SEED=(\d+) cargo test --test it simulation::(\w+)")
+CHECK = re.compile(r"panicked at tests/it/simulation/(\w+\.rs:\d+):\d+:")
 FAILED = re.compile(r"^test (\S+) \.\.\. FAILED$", re.MULTILINE)
 
 
 def copy_of_the_tree(folder):
-    """The files that git knows, as they are in the working tree."""
+    """Copies all files that git does not ignore, in the state of the working tree."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, check=True, capture_output=True
     )
@@ -35,26 +37,27 @@ def copy_of_the_tree(folder):
 
 
 def run(folder, tests):
-    """What these tests say of a tree: their exit status and their output."""
+    """Runs tests in a tree. Returns their exit status and output."""
     command = ["cargo", "test", "--target-dir", str(ROOT / "target" / "mutations"), "--locked", "--test", "it", tests]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
 
 def tests_for(patch):
-    """The tests that have to catch a defect."""
+    """The tests that must catch a defect."""
     named = TESTS.search(patch.read_text())
     return named[1] if named else SIMULATION
 
 
 def apply(folder, patch, *options):
-    """Only where the patch says: with fuzz it might make another defect than the one that it names."""
+    """Applies a patch at its exact place. With fuzz, it might make a different defect than its name says."""
     command = ["patch", "--strip=1", "--fuzz=0", "--silent", *options, f"--input={patch}"]
     subprocess.run(command, cwd=folder, check=True)
 
 
 def verdict(folder, patch):
-    """`caught` with the seed or the tests, or what else became of a defect."""
+    """Applies a defect, runs its tests, and says whether they caught it, with which seeds or tests, and at which check of
+    the simulation first."""
     tests = tests_for(patch)
     apply(folder, patch)
     try:
@@ -65,7 +68,9 @@ def verdict(folder, patch):
         return "does not compile"
     seeds = sorted({f"{kind} with seed {seed}" for seed, kind in SEED.findall(output)})
     by = seeds if tests == SIMULATION else sorted(FAILED.findall(output))
-    return f"caught by {', '.join(by)}" if status != 0 and by else "NOT CAUGHT"
+    check = CHECK.search(output)
+    first = f", first at {check[1]}" if check else ""
+    return f"caught by {', '.join(by)}{first}" if status != 0 and by else "NOT CAUGHT"
 
 
 def main(names):
@@ -73,11 +78,12 @@ def main(names):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         copy_of_the_tree(folder)
-        (folder / ".venv").symlink_to((ROOT / ".venv").resolve())  # the emulators
+        for environment in (".venv", ".venv-sam"):  # the emulators
+            (folder / environment).symlink_to((ROOT / environment).resolve())
         for tests in sorted({tests_for(patch) for patch in patches}):
             status, output = run(folder, tests)
             if status != 0:
-                sys.exit(f"{tests} fails without any defect:\n{output}")
+                sys.exit(f"{tests} fails without a defect:\n{output}")
         verdicts = {}
         for patch in patches:
             verdicts[patch.stem] = verdict(folder, patch)

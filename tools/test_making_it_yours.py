@@ -1,0 +1,97 @@
+"""Tests of the lines that docs/making-it-yours.md adds to template.yaml, and of samconfig.example.toml.
+
+    .venv/bin/python -m unittest discover --start-directory tools
+"""
+
+import copy
+import logging
+import re
+import tomllib
+import unittest
+
+import boto3
+import check_template
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+# The translator warns that nobody publishes its own metrics.
+logging.getLogger("samtranslator").setLevel(logging.ERROR)
+
+ROOT = check_template.ROOT
+TEMPLATE = check_template.yaml_parse((ROOT / "template.yaml").read_text())
+PAGE = (ROOT / "docs/making-it-yours.md").read_text()
+EXAMPLE = (ROOT / "samconfig.example.toml").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def intrinsic(node):
+    return any(key == "Ref" or key.startswith("Fn::") for key in node)
+
+
+def added(template, lines):
+    """The template with the lines added below the keys that it already has."""
+    for key, value in lines.items():
+        old = template.get(key)
+        if isinstance(value, dict) and isinstance(old, dict) and not intrinsic(value) and not intrinsic(old):
+            added(template[key], value)
+        else:
+            template[key] = value
+    return template
+
+
+def translated(template):
+    """The resources that SAM makes of a template."""
+    template = copy.deepcopy(template)
+    for resource in template["Resources"].values():
+        for key in ("CodeUri", "DefinitionUri"):
+            if key in resource["Properties"]:
+                resource["Properties"][key] = "s3://bucket/key"
+    session = boto3.Session(region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
+    return Translator({}, Parser(), boto_session=session).translate(template, {})["Resources"]
+
+
+class MakingItYours(unittest.TestCase):
+    def test_each_block_fits_into_the_template(self):
+        before = translated(TEMPLATE)
+        found = [check_template.yaml_parse(block) for block in blocks("yaml")]
+        self.assertEqual(len(found), 4)
+        for lines in found:
+            for name, resource in lines["Resources"].items():
+                self.assertTrue("Type" in resource or name in TEMPLATE["Resources"], name)
+            after = translated(added(copy.deepcopy(TEMPLATE), lines))
+            self.assertLessEqual(before.keys() | lines["Resources"].keys(), after.keys())
+            self.assertNotEqual(before, after)
+
+    def test_the_alias_is_what_the_schedule_and_the_workflow_invoke(self):
+        lines = next(check_template.yaml_parse(block) for block in blocks("yaml") if "AutoPublishAlias" in block)
+        resources = translated(added(copy.deepcopy(TEMPLATE), lines))
+        alias = {"Ref": "FunctionAliaslive"}
+        self.assertEqual(resources["FunctionSchedule"]["Properties"]["Target"]["Arn"], alias)
+        self.assertEqual(resources["TrackImports"]["Properties"]["DefinitionSubstitutions"]["FunctionArn"], alias)
+        statement = resources["AliasPolicy"]["Properties"]["PolicyDocument"]["Statement"][0]
+        self.assertEqual(statement["Resource"], alias)
+
+    def test_the_line_for_a_release_is_in_the_template(self):
+        self.assertIn(r"sed 's|CodeUri: \.$|CodeUri: ", PAGE)
+        self.assertEqual(len(re.findall(r"CodeUri: \.$", (ROOT / "template.yaml").read_text(), re.MULTILINE)), 1)
+
+    def test_configurations_have_parameters_of_the_template(self):
+        example = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE, flags=re.MULTILINE)
+        for text in (example, *blocks("toml")):
+            for environment in (one for one in tomllib.loads(text).values() if isinstance(one, dict)):
+                settings = environment["global"]["parameters"]["parameter_overrides"]
+                self.assertIn("Architecture", settings)
+                for name, value in settings.items():
+                    parameter = TEMPLATE["Parameters"][name]
+                    pattern = parameter.get("AllowedPattern", "|".join(parameter.get("AllowedValues", [])))
+                    self.assertTrue(re.fullmatch(pattern, value), f"{name} = {value}")
+
+    def test_git_ignores_the_copy_of_the_configuration(self):
+        self.assertIn("/samconfig.toml", (ROOT / ".gitignore").read_text().splitlines())
+
+
+if __name__ == "__main__":
+    unittest.main()
