@@ -78,11 +78,13 @@ async fn finish(storage: &str, stage: Stage) {
     // A publish that was cut off may have reached SNS, and an announcement that could not be marked is still owed. Both are
     // repeated.
     let mut repeatable = BTreeSet::new();
+    let mut writes_timed_out = false;
     for timeout in [SHORT; INVOCATIONS].into_iter().chain([LONG]) {
         let response = match rig.try_invoke(&next, timeout).await {
             // On a slow machine, not even the first calls of a step succeed. Then, nothing was announced.
             Err(error) if timeout == SHORT && TIMEOUTS.contains(&error.error_type.as_str()) => {
                 println!("{storage}, {timeout:?}: {}", error.error_type);
+                writes_timed_out |= error.error_type == "DynamoDb.Timeout";
                 continue;
             }
             result => result.expect("the invocation succeeds"),
@@ -96,7 +98,13 @@ async fn finish(storage: &str, stage: Stage) {
                 errors += 1;
                 repeatable.insert(first_id(record, "VALIDATING"));
             } else if record["Sequence"] == 0 {
-                assert_unchanged(record, before);
+                let mut expected = before.clone();
+                // Writes that timed out may have reached the table. What they owe comes back although the event lacks it.
+                if writes_timed_out && record.get("Owed").is_some() {
+                    expected["Owed"] =
+                        json!({"Kind": "STATE_CHANGED", "Sequence": 1, "From": null, "To": "VALIDATING"});
+                }
+                assert_unchanged(record, &expected);
             }
         }
         let transitions = transitions.as_array().map_or(0, Vec::len);
