@@ -41,6 +41,12 @@ MESSAGES = (
         "An import fails",
         "The function knows two of the three error codes and has a remedy for them.",
     ),
+    (
+        "a_failed_import_without_details",
+        "failed-without-details",
+        "An import fails without details",
+        "WorkSpaces reports no error codes.",
+    ),
     ("a_completed_import", "completed", "An import completes", "The image is available."),
     ("a_stalled_import", "stalled", "An import stalls", "WorkSpaces has not updated the import for six hours."),
     ("an_image_that_was_not_found", "not-found", "An image is not found", "Two checks in a row did not find the image."),

@@ -109,14 +109,14 @@ fn description(facts: &Facts<'_>) -> String {
     if let Some(now) = facts.state_now() {
         lines.push(format!("State by now: {}.", shortened(now)));
     }
+    if let Some((label, time)) = facts.time_taken() {
+        lines.push(format!("{label}: {time}."));
+    }
     if let Some(progress) = facts.description.progress_percentage {
         lines.push(format!("Progress: {progress}%."));
     }
     if let Some(estimate) = facts.estimate() {
         lines.push(format!("Estimated time left: {estimate}."));
-    }
-    if let Some((label, time)) = facts.time_taken() {
-        lines.push(format!("{label}: {time}."));
     }
     if !lines.is_empty() {
         paragraphs.push(lines.join("\n"));

@@ -24,14 +24,14 @@ fn write_facts(email: &mut String, facts: &Facts<'_>) {
     if let Some(now) = facts.state_now() {
         line("State by now", now);
     }
+    if let Some((label, time)) = facts.time_taken() {
+        line(label, &time);
+    }
     if let Some(progress) = description.progress_percentage {
         line("Progress", &format!("{progress}%"));
     }
     if let Some(estimate) = facts.estimate() {
         line("Estimated time left", &estimate);
-    }
-    if let Some((label, time)) = facts.time_taken() {
-        line(label, &time);
     }
     if let Some(updated) = description.last_updated_time.filter(|_| facts.is_pending()) {
         line("Last update", &facts.ago(updated));
