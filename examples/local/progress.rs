@@ -3,7 +3,7 @@
 use std::io::{Write as _, stderr, stdout};
 
 use anyhow::Context as _;
-use console::{Term, measure_text_width, style};
+use console::{Term, colors_enabled_stderr, measure_text_width, strip_ansi_codes, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 use simulator::Published;
@@ -23,7 +23,12 @@ pub(crate) struct Display {
 impl Display {
     /// Prints a line for people. A reader that is gone, such as a pipe that Ctrl-C has closed, misses it.
     pub(crate) fn note(self, text: &str) {
-        let _ = if self.json { writeln!(stderr(), "{text}") } else { writeln!(stdout(), "{text}") };
+        let _ = match self.json {
+            false => writeln!(stdout(), "{text}"),
+            true if colors_enabled_stderr() => writeln!(stderr(), "{text}"),
+            // Standard output is a terminal, and standard error is a file.
+            true => writeln!(stderr(), "{}", strip_ansi_codes(text)),
+        };
     }
 }
 
