@@ -121,6 +121,11 @@ def dashboard_metrics(body):
     yield from re.findall(r'\{([\w/]+)[,\w]+\} MetricName=\\"(\w+)', body)
 
 
+def alarm_metrics(alarm):
+    """The metrics of an alarm. One on a math expression has several."""
+    return [one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one] or [alarm]
+
+
 def monitoring_faults(resources, metrics):
     body, values = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     try:
@@ -132,12 +137,13 @@ def monitoring_faults(resources, metrics):
         if not re.match(r'\["\w+", "\w+", ("FunctionName", "\$\{Function\}"|"\.", "\.")', row):
             yield f"Dashboard: {row} must have the dimension FunctionName"
     for name, resource in resources.items():
-        alarm = resource["Properties"]
+        alarm = resource.get("Properties", {})
         if resource["Type"] != "AWS::CloudWatch::Alarm":
             continue
-        used.add((alarm["Namespace"], alarm["MetricName"]))
-        if "/" not in alarm["Namespace"] and one_line(alarm["Dimensions"]) != FUNCTION_NAME:
-            yield f"{name}: Dimensions must be the name of the function"
+        for metric in alarm_metrics(alarm):
+            used.add((metric["Namespace"], metric["MetricName"]))
+            if "/" not in metric["Namespace"] and one_line(metric["Dimensions"]) != FUNCTION_NAME:
+                yield f"{name}: Dimensions must be the name of the function"
         if resource.get("Condition") not in ("HasMonitoring", "MonitorsSchedule", "MonitorsPipeline"):
             yield f"{name}: must depend on the parameter Monitoring"
         if len(alarm.get("AlarmDescription", "").split()) < 20:
@@ -145,7 +151,7 @@ def monitoring_faults(resources, metrics):
         if one_line(alarm.get("AlarmActions")) != ALARM_TOPIC:
             yield f"{name}: AlarmActions must be AlarmTopicArn, if there is one"
         # A failed execution remains failed after the alarm has gone back to OK.
-        if one_line(alarm.get("OKActions")) != (ALARM_TOPIC if alarm["Namespace"] != "AWS/States" else "None"):
+        if one_line(alarm.get("OKActions")) != (ALARM_TOPIC if alarm.get("Namespace") != "AWS/States" else "None"):
             yield f"{name}: OKActions must be AlarmTopicArn, except for executions"
         if f"${{{name}.Arn}}" not in body + str(values):
             yield f"{name}: the dashboard must show it"
@@ -156,7 +162,7 @@ def monitoring_faults(resources, metrics):
 
 def role_faults(resources):
     for name, resource in resources.items():
-        role = resource["Properties"]
+        role = resource.get("Properties", {})
         if resource["Type"] != "AWS::IAM::Role":
             continue
         if one_line(role.get("Path")) != "!Ref RolePath":
@@ -181,7 +187,8 @@ def parameter_faults(parameters, interface, operations):
 
 def definitions(template):
     """The file of each state machine's definition and the names that are substituted in it."""
-    machines = [one["Properties"] for one in template["Resources"].values() if "DefinitionUri" in one["Properties"]]
+    properties = [one.get("Properties", {}) for one in template["Resources"].values()]
+    machines = [one for one in properties if "DefinitionUri" in one]
     return [(ROOT / one["DefinitionUri"], set(one["DefinitionSubstitutions"])) for one in machines]
 
 
@@ -197,7 +204,7 @@ def faults(template, config, metrics, security, operations):
     interface = template["Metadata"]["AWS::CloudFormation::Interface"]
     yield from parameter_faults(template["Parameters"], interface, operations)
     for name, resource in template["Resources"].items():
-        for key, value in resource["Properties"].items():
+        for key, value in resource.get("Properties", {}).items():
             if NAMES.match(key) and "${AWS::StackName}" not in one_line(value):
                 yield f"{name}: {key} must not be hard-coded"
     defaults = [parameter.get("Default") for parameter in template["Parameters"].values()]

@@ -47,7 +47,7 @@ def translated(template):
     template = copy.deepcopy(template)
     for resource in template["Resources"].values():
         for key in ("CodeUri", "DefinitionUri"):
-            if key in resource["Properties"]:
+            if key in resource.get("Properties", {}):
                 resource["Properties"][key] = "s3://bucket/key"
     session = boto3.Session(region_name="eu-west-1", aws_access_key_id="test", aws_secret_access_key="test")
     return Translator({}, Parser(), boto_session=session).translate(template, {})["Resources"]

@@ -190,7 +190,7 @@ class Stack:
     def schedule(self):
         """The settings of the deployed schedule."""
         name = self.physical_id("FunctionSchedule").rpartition("/")[2].rpartition("|")[2]
-        return self.aws("scheduler").get_schedule(Name=name)
+        return self.aws("scheduler").get_schedule(Name=name, GroupName=self.physical_id("ScheduleGroup"))
 
     def physical_id(self, logical_id):
         cloudformation = self.aws("cloudformation")
