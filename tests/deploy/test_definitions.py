@@ -42,16 +42,17 @@ TEMPORARY = {
     # The errors with which each service reports throttling, a failure of its own, a conflict, or expired credentials.
     # Lambda gives the next execution environment new credentials.
     "WorkSpaces": [
-        *["ThrottlingException", "TooManyRequestsException"],
-        *["InternalFailure", "InternalServerError", "InternalServerException"],
+        *["Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"],
+        *["InternalError", "InternalFailure", "InternalServerError", "InternalServerException"],
         *["ServiceUnavailable", "ServiceUnavailableException", "RequestTimeoutException", "ExpiredTokenException"],
     ],
     "Sns": [
         *["Throttled", "Throttling", "ThrottlingException", "KMSThrottling", "InternalError", "InternalFailure"],
-        *["ServiceUnavailable", "RequestTimeoutException", "ExpiredToken", "ExpiredTokenException"],
+        *["ServiceUnavailable", "ServiceUnavailableException", "RequestTimeoutException"],
+        *["ExpiredToken", "ExpiredTokenException"],
     ],
     "DynamoDb": [
-        *["ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"],
+        *["Throttling", "ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded"],
         *["InternalFailure", "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException"],
         *["RequestTimeoutException", "ReplicatedWriteConflictException", "TransactionConflictException"],
         "ExpiredTokenException",

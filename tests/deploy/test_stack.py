@@ -599,7 +599,9 @@ def test_the_default_deployment_announces_an_import_that_nobody_registered(deplo
     """Sends what the schedule would send. Runs after the test of the schedule, because it describes its import, too."""
     # Otherwise, it would find the images of the other tests, and wait for those that are throttled.
     workspaces.send({image: ["COMPLETED"] for image in IMAGES})
-    stack = deploy("defaults", Discover=None)
+    stack = deploy("defaults", Discover=None, Email="images@example.com")
+    found = stack.aws("sns").list_subscriptions_by_topic(TopicArn=stack.outputs["TopicArn"])["Subscriptions"]
+    assert [(one["Protocol"], one["Endpoint"]) for one in found] == [("email", "images@example.com")]
     image = new_image()
     subscriber = stack.subscribe(image)
     schedule = stack.schedule()

@@ -33,7 +33,8 @@ const batchOf = (count, make) => Array.from({ length: count }, (_, index) => mak
 
 const pending = record(A, "VALIDATING");
 const completed = record(B, "COMPLETED");
-const failed = record(C, "ERROR", { ErrorDetails: [{ ErrorCode: "DiskFull", ErrorMessage: "No space is left." }] });
+const DISK_FULL = { ErrorCode: "DiskFull", ErrorMessage: "No space is left." };
+const failed = record(C, "ERROR", { ErrorDetails: [DISK_FULL] });
 
 // ── Input ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -170,6 +171,14 @@ const trackBatch = {
     [
       batch([A, A, B], response(pending, completed)),
       { ...counts(3, 2, 1, 0, 1), FailedImages: [], PendingImages: [{ ImageId: A, State: "VALIDATING" }] },
+    ],
+    [
+      batch([A], response(record(A, "ERROR", { ErrorDetails: [DISK_FULL, {}, { ErrorCode: "Other" }] }))),
+      {
+        ...counts(1, 1, 0, 1, 0),
+        FailedImages: [{ ImageId: A, State: "ERROR", Error: "DiskFull, Other" }],
+        PendingImages: [],
+      },
     ],
     // A long error code is cut.
     [
@@ -443,7 +452,11 @@ export const TABLE = {
         ],
         [
           input(response(record(A, "ERROR", { ErrorDetails: [{ ErrorCode: "DiskFull" }, { ErrorCode: "Other" }] }))),
-          `1 of 1 imports failed: ${A} ERROR (DiskFull)`,
+          `1 of 1 imports failed: ${A} ERROR (DiskFull), also Other`,
+        ],
+        [
+          input(response(record(A, "ERROR", { ErrorDetails: [DISK_FULL, {}, { ErrorCode: "Other" }, { ErrorCode: "Third" }] }))),
+          `1 of 1 imports failed: ${A} ERROR (DiskFull: No space is left.), also Other, Third`,
         ],
         [
           input(response(record(A, "ERROR", { ErrorDetails: [{ ErrorMessage: "It broke." }] }))),
