@@ -70,7 +70,7 @@ def test_an_import_is_tracked_until_it_is_complete(stack, workspaces, track, ima
     assert subscriber.transitions() == announced
 
 
-def test_the_cause_names_failed_imports_and_their_first_error(stack, workspaces, track, image):
+def test_the_cause_names_failed_imports_and_their_errors(stack, workspaces, track, image):
     vanished, completed = new_image(), new_image()
     workspaces.send({
         image: ["PENDING", ERROR],
@@ -80,7 +80,7 @@ def test_the_cause_names_failed_imports_and_their_first_error(stack, workspaces,
     subscriber = stack.subscribe(vanished)
     end = track(image, vanished, completed)
     assert (end["status"], end["error"]) == ("FAILED", "ImportFailed")
-    failed = f"{image} ERROR (SysprepFailed: Sysprep ended with an error.); {vanished} NOT_FOUND"
+    failed = f"{image} ERROR (SysprepFailed: Sysprep ended with an error.), also DiskFull; {vanished} NOT_FOUND"
     assert end["cause"] == f"2 of 3 imports failed: {failed}"
     assert subscriber.transitions() == [f"{vanished}#1:PENDING", f"{vanished}#2:NOT_FOUND"]
 
@@ -364,7 +364,7 @@ def summary(images):
         "Failed": 1,
         "Pending": 0,
         "Untracked": 1,
-        "FailedImages": [{"ImageId": images[2], "State": "ERROR", "Error": "SysprepFailed"}],
+        "FailedImages": [{"ImageId": images[2], "State": "ERROR", "Error": "SysprepFailed, DiskFull"}],
         "PendingImages": [],
     }
 
@@ -414,7 +414,7 @@ def test_a_batch_is_one_execution(stack, many, kind):
         "Completed": 2,
         "Failed": 1,
         "Pending": 0,
-        "FailedImages": [{"ImageId": many[2], "State": "ERROR", "Error": "SysprepFailed"}],
+        "FailedImages": [{"ImageId": many[2], "State": "ERROR", "Error": "SysprepFailed, DiskFull"}],
         "PendingImages": [],
     }
     inner = stack.states.describe_execution(executionArn=stack.execution_of("TrackImportsArn", many[0]))
