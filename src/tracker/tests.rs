@@ -33,6 +33,26 @@ impl DescribeImport for AllImports {
     }
 }
 
+/// Sends no call: the first one is held back, and then the time is over.
+struct NoCalls;
+
+impl NoCalls {
+    const FIRST: &str = "wsi-000000000";
+}
+
+impl ListPendingImages for NoCalls {
+    async fn list_pending(&self, _: Instant) -> Found {
+        Found::default()
+    }
+}
+
+impl DescribeImport for NoCalls {
+    async fn describe(&self, image_id: &ImageId, _: Instant) -> DescribeOutcome {
+        let is_first = image_id.as_str() == Self::FIRST;
+        DescribeOutcome::NotSent(if is_first { NotSent::HeldBack } else { NotSent::NoTime })
+    }
+}
+
 /// Accepts and counts every message.
 #[derive(Default)]
 struct Topic(Cell<usize>);
@@ -75,8 +95,12 @@ impl Ledger for Answers {
 }
 
 fn tracker<L>(ledger: L) -> Tracker<AllImports, Topic, L, SystemClock> {
+    tracker_of(AllImports("VALIDATING"), ledger)
+}
+
+fn tracker_of<W, L>(workspaces: W, ledger: L) -> Tracker<W, Topic, L, SystemClock> {
     Tracker {
-        workspaces: AllImports("VALIDATING"),
+        workspaces,
         topic: Topic::default(),
         ledger,
         clock: SystemClock,
@@ -212,6 +236,19 @@ async fn a_write_rejected_although_the_version_matches_is_an_error() {
     assert_eq!(published, 1);
     assert_eq!(record.checkpoint, checkpoint("VALIDATING", 5), "it was announced");
     assert_eq!(record.check_error.expect("an error").error, "DynamoDb.BadResponse");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_error_has_the_reason_of_the_first_record() {
+    let budget = TimeBudget::divide(SOME_TIME, 3).expect("enough time");
+    let ids = [NoCalls::FIRST, "wsi-000000001", "wsi-000000002"];
+    let records = ids.map(|id| Record::new(ImageId::parse(id).expect("valid"))).to_vec();
+    // Describing starts at a random record.
+    for _ in 0..50 {
+        let event = Event { records: records.clone(), discover: false };
+        let result = tracker_of(NoCalls, ConfiguredLedger::PayloadOnly).check(event, &budget).await;
+        assert!(matches!(result, Err(Error::Deadline(NotSent::HeldBack))), "{result:?}");
+    }
 }
 
 fn record_that_owes() -> Record {
