@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use self::{
     discovery::Discovered,
-    tracked_import::{Stage, TrackedImport, first_error, take_first_error, take_first_error_if},
+    tracked_import::{Stage, TrackedImport, fail_if, first_error},
 };
 use crate::{
     announcement::{Announce, Announcement, Origin, into_batches},
@@ -101,15 +101,9 @@ impl<W: ListPendingImages + DescribeImport, A: Announce, L: Ledger, C: Clock> Tr
         if let (true, Some(error)) = (imports.is_empty(), error) {
             return Err(Error::Call(error));
         }
-        let mut writes = self.record_owed(&mut imports, budget.record_until).await;
+        self.record_owed(&mut imports, budget.record_until).await?;
         self.announce(&mut imports, budget.announce_until).await?;
-        writes.add(self.mark_published(&mut imports, budget.mark_until).await);
-        // If items had to be written and none could be, the ledger is unusable.
-        if writes.all_failed()
-            && let Some(error) = take_first_error(&mut imports, Service::DynamoDb)
-        {
-            return Err(Error::Call(error));
-        }
+        self.mark_published(&mut imports, budget.mark_until).await;
         let checked = tracked_import::into_checked(imports, described);
         Ok(Checked { undiscovered, discover_error, ..checked })
     }
@@ -125,10 +119,8 @@ impl<W: ListPendingImages + DescribeImport, A: Announce, L: Ledger, C: Clock> Tr
         let mut imports: Vec<TrackedImport> = records.into_iter().map(recalled).collect();
         // So far, only a failed read stops an import.
         let all_failed = imports.iter().all(|import| import.stage == Stage::Stopped);
-        match take_first_error_if(all_failed, &mut imports, Service::DynamoDb) {
-            Some(error) => Err(Error::Call(error)),
-            None => Ok(imports),
-        }
+        fail_if(all_failed, &mut imports, Service::DynamoDb)?;
+        Ok(imports)
     }
 
     /// Describes every import that needs a check and compares it with its record, which then owes what is due. Removes
@@ -179,13 +171,16 @@ impl<W: ListPendingImages + DescribeImport, A: Announce, L: Ledger, C: Clock> Tr
         imports.retain(|import| import.stage != Stage::NotAnImport);
         // The outcome of a settled record is worth a response.
         let useful = succeeded > 0 || imports.iter().any(|import| import.record.outcome() != Outcome::Pending);
-        take_first_error_if(!useful, imports, Service::WorkSpaces).map_or(Ok(sent), |error| Err(Error::Call(error)))
+        fail_if(!useful, imports, Service::WorkSpaces)?;
+        Ok(sent)
     }
 
     /// The first half of the outbox: writes what has changed to the ledger, above all what is owed, before any of it is
     /// published.
-    async fn record_owed(&self, imports: &mut [TrackedImport], deadline: Instant) -> Writes {
-        self.write(imports, deadline, TrackedImport::needs_write).await
+    async fn record_owed(&self, imports: &mut [TrackedImport], deadline: Instant) -> Result<(), Error> {
+        let Writes { due, failed } = self.write(imports, deadline, TrackedImport::needs_write).await;
+        // If items had to be written and none could be, the ledger is unusable.
+        fail_if(due > 0 && failed == due, imports, Service::DynamoDb)
     }
 
     /// Publishes what is owed, in as few calls as possible.
@@ -227,14 +222,13 @@ impl<W: ListPendingImages + DescribeImport, A: Announce, L: Ledger, C: Clock> Tr
         }
         // A transient error does not fail the invocation: its response carries what is owed.
         let is_permanent = first_error(imports, Service::Sns).is_some_and(|error| !error.transient);
-        let error = take_first_error_if(all_failed && is_permanent, imports, Service::Sns);
-        error.map_or(Ok(()), |error| Err(Error::Call(error)))
+        fail_if(all_failed && is_permanent, imports, Service::Sns)
     }
 
     /// The second half of the outbox: writes to the ledger what SNS has accepted. If that fails, the record gets a
     /// `CheckError`, and a later check that uses the item announces it again under the same ID.
-    async fn mark_published(&self, imports: &mut [TrackedImport], deadline: Instant) -> Writes {
-        self.write(imports, deadline, |import| import.announced.is_some()).await
+    async fn mark_published(&self, imports: &mut [TrackedImport], deadline: Instant) {
+        self.write(imports, deadline, |import| import.announced.is_some()).await;
     }
 
     /// Writes the checkpoint of each import that `is_due`. If another invocation was first, its item is adopted.
@@ -275,21 +269,10 @@ impl<W: ListPendingImages + DescribeImport, A: Announce, L: Ledger, C: Clock> Tr
 }
 
 /// How many ledger writes were due, and how many of them failed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Writes {
     due: usize,
     failed: usize,
-}
-
-impl Writes {
-    fn add(&mut self, other: Self) {
-        self.due += other.due;
-        self.failed += other.failed;
-    }
-
-    fn all_failed(self) -> bool {
-        self.due > 0 && self.failed == self.due
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Announced, Checked, Progress};
 use crate::{
-    error::{CallError, Service},
+    error::{CallError, Error, Service},
     import::{Checkpoint, Outcome, Record, State, Transition, TransitionId},
     ledger::Item,
 };
@@ -155,18 +155,14 @@ pub(super) fn first_error(imports: &[TrackedImport], service: Service) -> Option
     imports.iter().filter_map(|import| import.error.as_ref()).find(|error| error.service == service)
 }
 
-/// Takes the first error of a service's calls, in the event's order.
-pub(super) fn take_first_error(imports: &mut [TrackedImport], service: Service) -> Option<CallError> {
-    let errors = imports.iter_mut().map(|import| &mut import.error);
-    errors.into_iter().find(|error| error.as_ref().is_some_and(|error| error.service == service))?.take()
-}
-
-pub(super) fn take_first_error_if(
-    condition: bool,
-    imports: &mut [TrackedImport],
-    service: Service,
-) -> Option<CallError> {
-    if condition { take_first_error(imports, service) } else { None }
+/// Fails the invocation if the condition holds.
+///
+/// # Errors
+/// The first error of the service's calls, in the event's order.
+pub(super) fn fail_if(condition: bool, imports: &mut [TrackedImport], service: Service) -> Result<(), Error> {
+    let mut errors = imports.iter_mut().filter(|_| condition).map(|import| &mut import.error);
+    let first = errors.find(|error| error.as_ref().is_some_and(|error| error.service == service));
+    first.and_then(Option::take).map_or(Ok(()), |error| Err(Error::Call(error)))
 }
 
 /// Collects the results of all imports.

@@ -545,6 +545,11 @@ async fn one_batch_that_cannot_be_read_does_not_affect_the_others() {
     assert_eq!(failed["CheckError"]["Error"], "DynamoDb.AccessDeniedException");
     assert_eq!(ledger.rig.workspaces.calls_of(&image(100)), 0, "not described");
     assert_eq!(response["Unchecked"], 0);
+
+    // The others have nothing to write.
+    let next = ledger.rig.invoke(response).await;
+    assert_eq!(next["Transitions"], json!([]));
+    assert_eq!(next["Imports"][100]["CheckError"]["Error"], "DynamoDb.AccessDeniedException");
 }
 
 #[tokio::test]

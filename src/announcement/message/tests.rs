@@ -180,6 +180,19 @@ fn only_an_announced_error_has_remedies() {
 }
 
 #[test]
+fn the_size_counts_the_body_and_each_attributes_name_type_and_value() {
+    let attribute = |name, value: &str| Attribute { name, data_type: "String", value: value.to_owned() };
+    let message = Message {
+        subject: "not counted".to_owned(),
+        body: "x".repeat(1000),
+        attributes: vec![attribute("To", "ERROR"), attribute("Kind", "STALLED")],
+        group_id: "not counted".to_owned(),
+        deduplication_id: "not counted".to_owned(),
+    };
+    assert_eq!(message.size(), 1000 + (2 + 6 + 5) + (4 + 6 + 7));
+}
+
+#[test]
 fn a_message_that_would_be_too_large_loses_its_remedies_first() {
     let transition = transition(Kind::StateChanged, None, "ERROR");
     let with = |length: usize| {
