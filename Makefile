@@ -103,9 +103,11 @@ cargo-test: setup ## Run all Rust tests except those of the release binary
 
 # The run takes less than 30 seconds. The timeout catches a run that hangs.
 .PHONY: example
-example: ## Run the README's local example
+example: setup ## Run the README's local example, and test it as a process
 	@tools/timed 'local run, built' cargo build --locked --example local
 	@tools/timed 'local run' timeout 60 cargo run --locked --example local
+	@tools/timed 'simulator, built' cargo build --locked --package simulator --example workspaces
+	@tools/timed 'tests of the local run' timeout 120 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/local
 
 # cargo-lambda's target check calls rustup, which not every toolchain has. This machine's own target is always there.
 .PHONY: build
