@@ -52,6 +52,22 @@ async fn each_transition_and_each_failure_is_one_line() {
     );
 }
 
+#[tokio::test]
+async fn the_log_level_can_be_set() {
+    for (level, expected) in [("fatal", vec![]), ("WARN", vec!["WARN"]), ("nonsense", vec!["WARN", "INFO"])] {
+        let rig = Stage::new().await.set("AWS_LAMBDA_LOG_LEVEL", level).start().await;
+        busy(&rig).await;
+        // An error is logged at every level, and after the lines before it.
+        let failure = rig.fail(json!({})).await;
+        rig.logged(&format!("{}: {}", failure.error_type, failure.message)).await;
+        let log = rig.log();
+        for name in ["WARN", "INFO"] {
+            let is_logged = log.iter().any(|line| line["level"] == name);
+            assert_eq!(is_logged, expected.contains(&name), "{level}: {log:?}");
+        }
+    }
+}
+
 /// The rig looks for credentials, in this test as in every other.
 #[tokio::test]
 async fn no_payloads_and_no_credentials() {
