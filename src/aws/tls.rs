@@ -66,3 +66,16 @@ fn usable_certificates(bundle: &[u8]) -> Result<RootCertStore, String> {
         roots.add_parsable_certificates(certificates.map_err(|error| format!("is not a PEM file: {error}"))?);
     if usable == 0 { Err("contains no usable certificate".to_owned()) } else { Ok(roots) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suite_with_the_cheapest_handshake_comes_first() {
+        let config = client_config().expect("valid certificates");
+        let suites = &config.crypto_provider().cipher_suites;
+        assert_eq!(suites[0].suite(), CipherSuite::TLS13_AES_128_GCM_SHA256);
+        assert_eq!(suites.len(), ring::default_provider().cipher_suites.len(), "all others follow");
+    }
+}

@@ -125,6 +125,21 @@ fn event(state: &str, sequence: u64) -> Event {
     Event { records: vec![record(state, sequence)], discover: false }
 }
 
+#[test]
+fn only_an_image_of_which_nothing_is_known_stays_listed() {
+    let unknown = Checkpoint::default();
+    for (known, item, listed) in [
+        (unknown.clone(), None, true),
+        (unknown.clone(), Some(item(unknown.clone(), 1)), false),
+        (checkpoint("PENDING", 1), None, false),
+        (unknown, Some(item(checkpoint("PENDING", 1), 1)), false),
+    ] {
+        let record = Record { listed: true, checkpoint: known, ..record("PENDING", 1) };
+        let import = TrackedImport::recalled(record, Ok(item.clone()));
+        assert_eq!((import.record.listed, import.is_new), (listed, listed), "{item:?}");
+    }
+}
+
 /// The flow was delayed: the time for writing is over.
 fn late_to_write() -> TimeBudget {
     let now = Instant::now();

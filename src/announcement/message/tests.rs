@@ -277,6 +277,17 @@ fn a_chat_notification_is_short() {
     assert!(content["keywords"].as_array().is_some_and(|keywords| keywords.len() <= 2), "{content:#}");
 }
 
+#[test]
+fn a_chat_notification_shows_five_errors_and_counts_the_others() {
+    for (count, rest) in [(5, None), (6, Some("And 1 more."))] {
+        let errors: Vec<Value> = (0..count).map(|_| json!({"ErrorCode": "DiskFull"})).collect();
+        let chat = chat(&failure(json!(errors)));
+        let paragraphs: Vec<&str> = chat["content"]["description"].as_str().expect("a string").split("\n\n").collect();
+        assert_eq!(paragraphs.iter().filter(|one| one.contains("DiskFull")).count(), 5);
+        assert_eq!(paragraphs.iter().find(|one| one.contains("more")).copied(), rest);
+    }
+}
+
 /// The lines of an email that are not from the service start like this.
 const EMAIL_LINES: &[&str] = &[
     "The import of WorkSpaces image ",
