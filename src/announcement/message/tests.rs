@@ -278,6 +278,20 @@ fn a_chat_notification_is_short() {
 }
 
 #[test]
+fn an_sms_has_as_many_whole_error_codes_as_fit() {
+    for length in 1..=100 {
+        let code = "c".repeat(length);
+        let errors: Vec<Value> = (0..9).map(|_| json!({"ErrorCode": code})).collect();
+        let sms = protocol(&failure(json!(errors)), "sms");
+        assert!(sms.len() <= 140, "{sms}");
+        let (_, codes) = sms.split_once("9 errors").expect("the number of errors");
+        let codes: Vec<&str> = codes.strip_prefix(": ").map(|codes| codes.split(", ").collect()).unwrap_or_default();
+        assert!(codes.iter().all(|one| *one == code), "{sms}");
+        assert!(codes.len() == 9 || sms.len() + 2 + length > 140, "there is room for another code: {sms}");
+    }
+}
+
+#[test]
 fn a_chat_notification_shows_five_errors_and_counts_the_others() {
     for (count, rest) in [(5, None), (6, Some("And 1 more."))] {
         let errors: Vec<Value> = (0..count).map(|_| json!({"ErrorCode": "DiskFull"})).collect();
