@@ -168,7 +168,7 @@ async fn records_unchecked_at_the_deadline_come_back_unchanged() {
         .map(|number| {
             let error = json!({"Error": "Sns.Timeout", "Cause": "late"});
             json!({"ImageId": image(number), "State": "VALIDATING", "Sequence": 3, "Stalled": false, "Outcome": "PENDING",
-                   "CheckError": error, "Description": {"State": "VALIDATING", "Mine": number}})
+                   "CheckError": error, "Truncated": true, "Description": {"State": "VALIDATING", "Mine": number}})
         })
         .collect();
     let response = rig.try_invoke(event(records.clone()), Duration::from_secs(3)).await.expect("a response");
