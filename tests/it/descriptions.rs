@@ -50,8 +50,14 @@ async fn image_source_has_the_one_key_that_is_set() {
     ] {
         assert_eq!(carried(json!({"ImageSource": source})).await, json!({"ImageSource": source}));
     }
-    let unknown = carried(json!({"ImageSource": {"S3ObjectArn": {"Any": ["shape"]}}})).await;
-    assert_eq!(unknown, json!({"ImageSource": {"SDK_UNKNOWN_MEMBER": {"name": "S3ObjectArn"}}}));
+    for (source, name) in [
+        (json!({"S3ObjectArn": {"Any": ["shape"]}}), "S3ObjectArn"),
+        (json!({"Ec2ImageId": null, "S3ObjectArn": "arn:aws:s3:::bucket/key"}), "S3ObjectArn"),
+        (json!({"__type": "Source", "aNewMember": 1}), "aNewMember"),
+    ] {
+        let unknown = carried(json!({"ImageSource": source})).await;
+        assert_eq!(unknown, json!({"ImageSource": {"SDK_UNKNOWN_MEMBER": {"name": name}}}));
+    }
 }
 
 /// If a new version of the SDK adds a member, this test fails until records carry it.
