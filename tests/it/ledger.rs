@@ -632,6 +632,9 @@ async fn keys_that_stay_unprocessed_fail_by_the_deadline() {
     });
     let failed = ledger.rig.try_invoke(json!({"Imports": [{"ImageId": IMAGE}]}), Duration::from_secs(3)).await;
     assert_eq!(failed.expect_err("it fails").error_type, "DynamoDb.Timeout");
+    // The pauses between the calls grow: the sixth is longer than the time for reading, about a second.
+    let calls = ledger.proxy.count("BatchGetItem");
+    assert!((2..=6).contains(&calls), "{calls} calls");
 }
 
 #[tokio::test]
