@@ -56,7 +56,7 @@ impl Clients {
     /// it later.
     ///
     /// # Errors
-    /// [`Error::InvalidConfiguration`] if no Region is set or `AWS_CA_BUNDLE` does not name a file of certificates.
+    /// [`Error::InvalidConfiguration`] if no Region is set, or if a variable of the SDK or of TLS is malformed.
     pub async fn start(config: &Config, credentials: Option<SharedCredentialsProvider>) -> Result<Self, Error> {
         warn_of_proxies();
         let clients = Self::new(config, credentials).await?;

@@ -56,7 +56,7 @@ pub struct LedgerTable {
     concurrency: usize,
 }
 
-/// An item as the table stores it. Section "The ledger" of the contract describes it.
+/// An item as the table stores it. Section "Ledger" of the contract describes it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct StoredItem {

@@ -24,7 +24,7 @@ use crate::{
     workspaces::{DescribeImport, DescribeOutcome, ListPendingImages},
 };
 
-/// Checks imports and announces what it finds, over three ports.
+/// Checks imports and announces what it finds, over four ports.
 #[derive(Clone, Debug)]
 pub struct Tracker<W, A, L, C> {
     /// Lists images and describes imports.
