@@ -200,6 +200,7 @@ impl<W: ListPendingImages + DescribeImport, A: Announce, L: Ledger, C: Clock> Tr
                 image_id: &import.record.image_id,
                 transition: import.owed()?,
                 description: import.record.description.as_ref().map(CarriedDescription::json),
+                truncated: import.record.truncated,
                 origin: &self.origin,
                 observed_at,
                 chat: self.chat,
@@ -231,7 +232,8 @@ impl<W: ListPendingImages + DescribeImport, A: Announce, L: Ledger, C: Clock> Tr
         self.write(imports, deadline, |import| import.announced.is_some()).await;
     }
 
-    /// Writes the checkpoint of each import that `is_due`. If another invocation was first, its item is adopted.
+    /// Writes the checkpoint of each import that `is_due`. An import whose write fails or is lost to another invocation is
+    /// not looked at any further.
     async fn write(
         &self,
         imports: &mut [TrackedImport],

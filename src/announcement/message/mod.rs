@@ -33,6 +33,8 @@ pub struct Announcement<'a> {
     pub transition: &'a Transition,
     /// The newest description. Not used for `NOT_FOUND`.
     pub description: Option<&'a RawValue>,
+    /// Whether the description was shortened or removed before.
+    pub truncated: bool,
     /// The account and the Region of the import.
     pub origin: &'a Origin,
     /// When the check observed the import.
@@ -95,7 +97,8 @@ pub struct Body<'a> {
     /// The newest description. `null` for `NOT_FOUND`.
     #[schemars(with = "Option<CarriedDescription>")]
     description: Option<&'a RawValue>,
-    /// `true` if `Description` was shortened or removed because the message would have been too large.
+    /// `true` if `Description` was shortened or removed, because this message or an earlier response would have been too
+    /// large.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     truncated: Option<bool>,
@@ -131,28 +134,30 @@ impl Announcement<'_> {
     /// shortened or removed, as in responses.
     #[must_use]
     pub fn message(&self) -> Message {
-        let carried = self.description.filter(|_| self.transition.to.as_str() != State::NOT_FOUND);
+        let is_described = self.transition.to.as_str() != State::NOT_FOUND;
+        let carried = self.description.filter(|_| is_described);
         let description = read(carried);
-        let mut whole = self.render(carried, &description, true, None);
+        let truncated = self.truncated && is_described;
+        let mut whole = self.render(carried, &description, true, truncated);
         if whole.size() > MAX_BYTES && description.error_details.is_some() {
-            whole = self.render(carried, &description, false, None);
+            whole = self.render(carried, &description, false, truncated);
         }
         let Some(carried) = carried.filter(|_| whole.size() > MAX_BYTES) else {
             return whole;
         };
-        let truncated_to = |limit| {
-            let truncated = truncate::shorten_texts(carried, limit);
-            let truncated = Some(truncated.as_deref().unwrap_or(carried));
-            self.render(truncated, &read(truncated), false, Some(true))
+        let shortened_to = |limit| {
+            let shortened = truncate::shorten_texts(carried, limit);
+            let shortened = Some(shortened.as_deref().unwrap_or(carried));
+            self.render(shortened, &read(shortened), false, true)
         };
         let longest = truncate::text_sizes(carried).into_iter().max().unwrap_or_default();
-        let limit = truncate::largest_limit(longest, |limit| truncated_to(limit).size() <= MAX_BYTES);
-        limit.map_or_else(|| self.render(None, &Description::default(), false, Some(true)), truncated_to)
+        let limit = truncate::largest_limit(longest, |limit| shortened_to(limit).size() <= MAX_BYTES);
+        limit.map_or_else(|| self.render(None, &Description::default(), false, true), shortened_to)
     }
 
     /// Whether this announces that the import ended in `ERROR`.
     pub(super) fn reports_error(&self) -> bool {
-        self.transition.to.as_str() == "ERROR"
+        self.transition.to.as_str() == State::ERROR
     }
 
     /// Builds the message with this description, given as the raw JSON to pass on and as what has been read from it.
@@ -161,7 +166,7 @@ impl Announcement<'_> {
         carried: Option<&RawValue>,
         description: &Description,
         with_remedies: bool,
-        truncated: Option<bool>,
+        truncated: bool,
     ) -> Message {
         let transition = self.transition;
         let body = Body {
@@ -174,7 +179,7 @@ impl Announcement<'_> {
             region: self.origin.region(),
             observed_at: self.observed_at,
             description: carried,
-            truncated,
+            truncated: truncated.then_some(true),
             remedies: if with_remedies { self.remedies(description) } else { Vec::new() },
         };
         let facts = Facts { announcement: self, description, with_remedies };

@@ -29,6 +29,7 @@ fn message(transition: &Transition, description: &Value) -> Message {
         image_id: &image(),
         transition,
         description: Some(&description),
+        truncated: false,
         origin: &origin(),
         observed_at: "2026-01-07T12:12:31.250Z".parse().expect("a time"),
         chat: true,
@@ -213,6 +214,28 @@ fn a_message_that_would_be_too_large_loses_its_remedies_first() {
 }
 
 #[test]
+fn a_description_that_was_cut_or_removed_before_is_truncated() {
+    let truncated = |to: &str, description: Option<&RawValue>| {
+        let transition = transition(Kind::StateChanged, Some("VALIDATING"), to);
+        let announcement = Announcement {
+            id: &TransitionId::new(&image(), &transition),
+            image_id: &image(),
+            transition: &transition,
+            description,
+            truncated: true,
+            origin: &origin(),
+            observed_at: "2026-01-07T12:00:00Z".parse().expect("a time"),
+            chat: false,
+        };
+        default(&announcement.message())["Truncated"].clone()
+    };
+    let cut = to_raw_value(&description("ERROR")).expect("JSON");
+    assert_eq!(truncated("ERROR", Some(&cut)), true);
+    assert_eq!(truncated("ERROR", None), true);
+    assert_eq!(truncated("NOT_FOUND", Some(&cut)), Value::Null, "such a message never has a description");
+}
+
+#[test]
 fn the_account_is_left_out_if_it_is_not_known() {
     let transition = transition(Kind::StateChanged, None, "VALIDATING");
     let announcement = Announcement {
@@ -220,6 +243,7 @@ fn the_account_is_left_out_if_it_is_not_known() {
         image_id: &image(),
         transition: &transition,
         description: None,
+        truncated: false,
         origin: &Origin::new("eu-west-1"),
         observed_at: "2026-01-07T12:00:00Z".parse().expect("a time"),
         chat: true,
@@ -434,6 +458,7 @@ fn the_longest_ids_and_states_keep_the_limits() {
         image_id: &id,
         transition: &long,
         description: Some(&description),
+        truncated: false,
         origin: &Origin::new("us-gov-west-1"),
         observed_at: "2026-01-07T12:00:00Z".parse().expect("a time"),
         chat: true,
@@ -459,6 +484,7 @@ fn the_link_leads_to_the_console_for_any_region() {
             image_id: &image(),
             transition: &transition,
             description: None,
+            truncated: false,
             origin: &Origin::new(region),
             observed_at,
             chat: false,

@@ -186,7 +186,7 @@ impl<'a> Facts<'a> {
                  and import the image again."
             }
             (_, Outcome::Failed) if self.errors().is_empty() => {
-                "WorkSpaces reported no error details. Look at the image in the WorkSpaces console and at its build in EC2 \
+                "This message has no error details. Look at the image in the WorkSpaces console and at its build in EC2 \
                  Image Builder to find the cause."
             }
             (_, Outcome::Failed) => {

@@ -66,8 +66,8 @@ fn message(record: &Record, observed_at: Timestamp) -> Message {
     let transition = record.checkpoint.owed.as_ref().expect("owed");
     let description = record.description.as_ref().map(CarriedDescription::json);
     let (id, origin) = (&TransitionId::new(&record.image_id, transition), &Origin::new("eu-west-1"));
-    let image_id = &record.image_id;
-    Announcement { id, image_id, transition, description, origin, observed_at, chat: true }.message()
+    let (image_id, truncated) = (&record.image_id, record.truncated);
+    Announcement { id, image_id, transition, description, truncated, origin, observed_at, chat: true }.message()
 }
 
 /// Asserts that a message is within the limits of SNS: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
