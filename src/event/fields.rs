@@ -83,13 +83,19 @@ impl Fields<'_, '_> {
         number.ok()
     }
 
-    pub(super) fn sequence(&mut self, name: &str) -> Option<u64> {
-        let expected = format!("an integer from 0 to {}", Checkpoint::MAX_SEQUENCE);
-        let sequence = self.number(name, &expected)?;
-        if sequence > Checkpoint::MAX_SEQUENCE {
-            self.problem(name, &format!("must be {expected}"));
+    /// The record's `Sequence`, 0 if it is absent. `None` if it is malformed.
+    pub(super) fn sequence(&mut self) -> Option<u64> {
+        const NAME: &str = "Sequence";
+        if field(&self.raw, NAME).is_none() {
+            return Some(0);
         }
-        Some(sequence.min(Checkpoint::MAX_SEQUENCE))
+        let expected = format!("an integer from 0 to {}", Checkpoint::MAX_SEQUENCE);
+        let sequence = self.number(NAME, &expected)?;
+        if sequence > Checkpoint::MAX_SEQUENCE {
+            self.problem(NAME, &format!("must be {expected}"));
+            return None;
+        }
+        Some(sequence)
     }
 
     /// Not by serde, which would also accept `{"STALLED": null}`.
@@ -102,7 +108,8 @@ impl Fields<'_, '_> {
         kind
     }
 
-    pub(super) fn owed(&mut self, sequence: u64) -> Option<Transition> {
+    /// What the record owes. Its number is not compared with a malformed `Sequence`, which has been reported already.
+    pub(super) fn owed(&mut self, sequence: Option<u64>) -> Option<Transition> {
         let owed = field(&self.raw, "Owed")?;
         let place = format!("{}.Owed", self.place);
         let Some(raw) = object(owed) else {
@@ -118,7 +125,7 @@ impl Fields<'_, '_> {
         let number = fields.number("Sequence", THE_NEXT_NUMBER);
         if number.is_some_and(|number| number > Checkpoint::MAX_SEQUENCE) {
             fields.problem("Sequence", &format!("must be at most {}", Checkpoint::MAX_SEQUENCE));
-        } else if number.is_some_and(|number| number != sequence + 1) {
+        } else if number.zip(sequence).is_some_and(|(number, sequence)| number != sequence + 1) {
             fields.problem("Sequence", "must be the record's Sequence + 1");
         }
         Some(Transition { kind: kind?, sequence: number?, from, to: to? })

@@ -175,14 +175,16 @@ fn read_record(entry: &RawValue, place: &str, problems: &mut Problems) -> Option
     };
     let mut fields = Fields { raw, place, problems };
     let image_id = fields.image_id();
+    let state = fields.state("State");
+    let sequence = fields.sequence();
     let mut checkpoint = Checkpoint {
-        state: fields.state("State"),
-        sequence: fields.sequence("Sequence").unwrap_or_default(),
+        state,
+        sequence: sequence.unwrap_or_default(),
         owed: None,
         stalled: fields.optional("Stalled", "true or false").unwrap_or_default(),
         missing: fields.optional("Missing", "true or false").unwrap_or_default(),
     };
-    checkpoint.owed = fields.owed(checkpoint.sequence);
+    checkpoint.owed = fields.owed(sequence);
     Some(Record {
         checkpoint,
         description: fields.description(),

@@ -56,7 +56,7 @@ async fn every_offending_place_is_named_at_once() {
             {"State": 5},
             7,
             {"ImageId": IMAGE, "State": "", "Sequence": -1, "Stalled": "no", "Missing": 1, "Description": [], "Owed": 1},
-            {"ImageId": IMAGE, "Sequence": 1.5, "Owed": {"Kind": "OTHER", "Sequence": 7, "From": 1}},
+            {"ImageId": IMAGE, "Sequence": 1.5, "Owed": {"Kind": "OTHER", "Sequence": "7", "From": 1}},
             {"ImageId": format!("{IMAGE}\n"), "Sequence": "1"},
         ]}),
     )
