@@ -78,13 +78,16 @@ thread_local! {
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes [`catch_panic`] able to say where a panic happened. Replaces the default output of panics, which is not JSON.
+/// Logs panics and makes [`catch_panic`] able to say where they happened. Replaces the default output of panics, which is
+/// not JSON.
 pub fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         let message = info.payload_as_str().unwrap_or("no message");
-        LAST_PANIC
-            .set(Some(format!("this is a bug in the function, please report it: panicked at {place}: {message}")));
+        let problem = format!("this is a bug in the function, please report it: panicked at {place}: {message}");
+        // During Init and in spawned tasks, nothing else would say why.
+        tracing::error!(Error = "Internal", Cause = problem, "the function panicked");
+        LAST_PANIC.set(Some(problem));
     }));
 }
 
@@ -100,7 +103,22 @@ pub async fn catch_panic<T>(future: impl Future<Output = Result<T, Error>>) -> R
 
 #[cfg(test)]
 mod tests {
+    use std::{io, sync::Arc};
+
     use super::*;
+
+    #[test]
+    fn a_panic_outside_of_an_invocation_is_logged() {
+        install_panic_hook();
+        let (log, writer) = io::pipe().expect("a pipe");
+        let lines = tracing_subscriber::fmt().json().with_writer(Arc::new(writer)).finish();
+        let panicked = tracing::subscriber::with_default(lines, || panic::catch_unwind(|| panic!("during Init")));
+        assert!(panicked.is_err());
+        let line: serde_json::Value = serde_json::from_reader(log).expect("one JSON line");
+        assert_eq!((line["level"].as_str(), line["fields"]["Error"].as_str()), (Some("ERROR"), Some("Internal")));
+        let cause = line["fields"]["Cause"].as_str().expect("a cause");
+        assert!(cause.contains("src/handler.rs:") && cause.ends_with("during Init"), "{cause}");
+    }
 
     #[tokio::test]
     async fn a_panic_is_an_internal_error_that_says_where() {
