@@ -1,12 +1,10 @@
 //! Errors, under the names that a state machine's `ErrorEquals` and a record's `CheckError` use.
 
-use std::{error::Error as StdError, fmt};
+use std::fmt;
 
 use lambda_runtime::Diagnostic;
 
 use crate::import::CheckError;
-
-type Source = Box<dyn StdError + Send + Sync>;
 
 /// The maximum length of a `Cause`, in characters.
 const MAX_CAUSE_CHARS: usize = 300;
@@ -33,7 +31,7 @@ impl fmt::Display for Service {
 }
 
 /// A failed call to a service.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{service}.{code}: {cause}")]
 pub struct CallError {
     /// The service that was called.
@@ -44,11 +42,9 @@ pub struct CallError {
     pub cause: String,
     /// Whether the error may pass by itself: throttling, an outage, no answer, or one that could not be understood.
     pub transient: bool,
-    /// The SDK's error, if there is one.
-    pub source: Option<Source>,
 }
 
-/// Why a call was not sent before its deadline.
+/// Why a call was not sent in its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
     /// The deadline had already passed.
@@ -63,10 +59,10 @@ impl CallError {
     /// There was no answer in time.
     #[must_use]
     pub fn timeout(service: Service, cause: impl Into<String>) -> Self {
-        Self { service, code: "Timeout".to_owned(), cause: cause.into(), transient: true, source: None }
+        Self { service, code: "Timeout".to_owned(), cause: cause.into(), transient: true }
     }
 
-    /// The call was unanswered or unsent at its deadline.
+    /// The call was unanswered or unsent when its time ran out.
     #[must_use]
     pub fn late(service: Service) -> Self {
         Self::timeout(service, "the time for this call ran out")
@@ -75,14 +71,7 @@ impl CallError {
     /// The answer could not be understood.
     #[must_use]
     pub fn bad_response(service: Service, cause: impl Into<String>) -> Self {
-        Self { service, code: "BadResponse".to_owned(), cause: cause.into(), transient: true, source: None }
-    }
-
-    /// A copy for another record of the same call. The source stays with the original.
-    #[must_use]
-    pub fn copy(&self) -> Self {
-        let (code, cause) = (self.code.clone(), self.cause.clone());
-        Self { service: self.service, code, cause, transient: self.transient, source: None }
+        Self { service, code: "BadResponse".to_owned(), cause: cause.into(), transient: true }
     }
 
     /// The name in `errorType` and `CheckError.Error`, such as `Sns.NotFound`.

@@ -14,7 +14,7 @@ use super::Message;
 use crate::{
     aws::{
         deadline::Attempts,
-        error::{is_throttling, wire_code},
+        error::{is_transient, wire_code},
         warm_up::{Ping, connected},
     },
     config::Topic,
@@ -103,10 +103,9 @@ impl Sns {
                 let code = wire_code(failed.code()).unwrap_or("BadResponse").to_owned();
                 *result = Err(CallError {
                     service: Service::Sns,
-                    transient: !failed.sender_fault() || is_throttling(&code),
+                    transient: !failed.sender_fault() || is_transient(&code, 0),
                     code,
                     cause: failed.message().unwrap_or("the topic did not accept this message").to_owned(),
-                    source: None,
                 });
             }
         }
@@ -127,7 +126,7 @@ impl Announce for Sns {
                 }
                 results
             }
-            Err(error) => batch.iter().map(|_| Err(error.copy())).collect(),
+            Err(error) => batch.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 }

@@ -23,7 +23,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{config_bag::ConfigBag, error::metadata::ProvideErrorMetadata};
 use tokio::time::{Instant, timeout_at};
 
-use super::error::{attempt_error, call_error};
+use super::error::{attempt_error, unreachable};
 use crate::error::{CallError, NotSent, Service};
 
 /// The time limit of a call with all its attempts. The deadline of the invocation is usually sooner. The SDK's own limit
@@ -33,13 +33,14 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(40);
 /// What became of a call.
 #[derive(Debug)]
 pub(crate) enum Finished<T, E> {
-    /// The SDK returned in time: before the deadline and within [`CALL_TIMEOUT`].
-    Returned(Result<T, SdkError<E, HttpResponse>>),
+    /// The service did what it was asked to do.
+    Succeeded(T),
+    /// The call failed, or its time ran out during an attempt or before a retry. The error is that of the last attempt
+    /// that ended: a throttled call is not reported as unanswered. Without one, it is `….Timeout`. If the SDK returned an
+    /// error of the service in time, this is it, as the SDK models it.
+    Failed(CallError, Option<E>),
     /// The time ran out before the SDK sent anything.
     NotSent(NotSent),
-    /// The time ran out during an attempt or before a retry. The error is that of the last attempt that ended: a
-    /// throttled call is not reported as unanswered. Without one, it is `….Timeout`.
-    CutOff(CallError),
 }
 
 /// Follows the attempts of one call of an operation with errors of type `E`. Add a clone of it to the call as an
@@ -65,7 +66,7 @@ impl<E> Clone for Attempts<E> {
     }
 }
 
-impl<E> Attempts<E> {
+impl<E: StdError + Send + Sync + 'static> Attempts<E> {
     /// Follows one call to this service.
     pub(crate) fn new(service: Service) -> Self {
         Self { service, progress: Arc::default(), errors: PhantomData }
@@ -86,16 +87,21 @@ impl<E> Attempts<E> {
         if now >= deadline {
             return Finished::NotSent(NotSent::NoTime);
         }
-        if let Ok(result) = timeout_at(deadline.min(now + CALL_TIMEOUT), call).await {
-            return Finished::Returned(result);
-        }
+        let returned = timeout_at(deadline.min(now + CALL_TIMEOUT), call).await;
         let mut progress = Progress::default();
         self.update(|current| std::mem::swap(current, &mut progress));
-        match progress {
-            Progress { last_error: Some(error), .. } => Finished::CutOff(error),
-            Progress { sent: true, .. } => Finished::CutOff(CallError::late(self.service)),
-            Progress { attempted: true, .. } => Finished::NotSent(NotSent::NoCredentials),
-            Progress { attempted: false, .. } => Finished::NotSent(NotSent::HeldBack),
+        match (returned, progress) {
+            (Ok(Ok(output)), _) => Finished::Succeeded(output),
+            (Ok(Err(error)), Progress { last_error, .. }) => {
+                // Without an attempt, the request could not be built.
+                let named = last_error.unwrap_or_else(|| unreachable(self.service, &error));
+                let SdkError::ServiceError(context) = error else { return Finished::Failed(named, None) };
+                Finished::Failed(named, Some(context.into_err()))
+            }
+            (Err(_), Progress { last_error: Some(error), .. }) => Finished::Failed(error, None),
+            (Err(_), Progress { sent: true, .. }) => Finished::Failed(CallError::late(self.service), None),
+            (Err(_), Progress { attempted: true, .. }) => Finished::NotSent(NotSent::NoCredentials),
+            (Err(_), Progress { attempted: false, .. }) => Finished::NotSent(NotSent::HeldBack),
         }
     }
 }
@@ -111,9 +117,9 @@ impl<E: StdError + ProvideErrorMetadata + Send + Sync + 'static> Attempts<E> {
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, CallError> {
         match self.finish_by(deadline, call).await {
-            Finished::Returned(result) => result.map_err(|error| call_error(self.service, error)),
+            Finished::Succeeded(output) => Ok(output),
+            Finished::Failed(error, _) => Err(error),
             Finished::NotSent(_) => Err(CallError::late(self.service)),
-            Finished::CutOff(error) => Err(error),
         }
     }
 }
@@ -174,6 +180,19 @@ mod tests {
         let call = pending::<Result<PublishOutput, _>>();
         let finished = attempts.finish_by(begun + Duration::from_mins(10), call).await;
         assert_eq!(begun.elapsed(), CALL_TIMEOUT);
-        assert!(matches!(&finished, Finished::CutOff(error) if error.cause() == "the last attempt"), "{finished:?}");
+        assert!(
+            matches!(&finished, Finished::Failed(error, None) if error.cause() == "the last attempt"),
+            "{finished:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_held_back_for_too_long_was_not_sent() {
+        let begun = Instant::now();
+        let call = pending::<Result<PublishOutput, _>>();
+        let attempts = Attempts::<PublishError>::new(Service::Sns);
+        let finished = attempts.finish_by(begun + Duration::from_mins(10), call).await;
+        assert_eq!(begun.elapsed(), CALL_TIMEOUT);
+        assert!(matches!(&finished, Finished::NotSent(NotSent::HeldBack)), "{finished:?}");
     }
 }

@@ -3,9 +3,7 @@
 use std::error::Error as StdError;
 
 use aws_smithy_runtime_api::client::{
-    interceptors::context::Error,
-    orchestrator::{HttpResponse, OrchestratorError},
-    result::{ConnectorError, SdkError},
+    interceptors::context::Error, orchestrator::OrchestratorError, result::ConnectorError,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -14,23 +12,9 @@ use crate::error::{CallError, Service};
 /// The longest error code that is accepted, in bytes. The longest code of the services has less than half as many.
 const MAX_CODE_BYTES: usize = 128;
 
-/// Names the error of a call: the service's error code if it sent one, otherwise `Timeout`, `Unreachable` (no server was
-/// reached) or `BadResponse` (the response could not be understood).
-pub(crate) fn call_error<E>(service: Service, error: SdkError<E, HttpResponse>) -> CallError
-where
-    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    let named = match &error {
-        SdkError::ServiceError(context) => service_error(service, context.err(), context.raw().status().as_u16()),
-        SdkError::TimeoutError(_) => failure(service, &error, Phase::TimedOut),
-        SdkError::DispatchFailure(dispatch) if dispatch.is_timeout() => failure(service, &error, Phase::TimedOut),
-        SdkError::ResponseError(_) => failure(service, &error, Phase::Response),
-        _ => failure(service, &error, Phase::Request),
-    };
-    CallError { source: Some(Box::new(error)), ..named }
-}
-
-/// Names the error of one attempt of a call, which got a response with this HTTP status or none.
+/// Names the error of one attempt of a call, which got a response with this HTTP status or none: the service's error code
+/// if it sent one, otherwise `Timeout`, `Unreachable` (no server was reached) or `BadResponse` (the response could not be
+/// understood).
 pub(crate) fn attempt_error<E>(service: Service, error: &OrchestratorError<Error>, status: Option<u16>) -> CallError
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
@@ -45,6 +29,11 @@ where
         () => Phase::Request,
     };
     failure(service, error, phase)
+}
+
+/// Names the error of a call that reached no server.
+pub(crate) fn unreachable(service: Service, error: &(dyn StdError + 'static)) -> CallError {
+    failure(service, error, Phase::Request)
 }
 
 /// Where a call failed that got no error from the service.
@@ -63,7 +52,7 @@ fn failure(service: Service, error: &(dyn StdError + 'static), phase: Phase) -> 
         Phase::Request => "Unreachable",
     };
     let cause = chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    CallError { service, code: code.to_owned(), cause, transient: true, source: None }
+    CallError { service, code: code.to_owned(), cause, transient: true }
 }
 
 /// The error that the service itself reported with this HTTP status.
@@ -76,16 +65,16 @@ where
         Some(message) if !message.is_empty() => message.to_owned(),
         _ => chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": "),
     };
-    CallError { service, transient: is_transient(&code, status), code, cause, source: None }
+    CallError { service, transient: is_transient(&code, status), code, cause }
 }
 
 /// Whether an error that a service reports may pass by itself: throttling, an outage, or a code that is missing.
-fn is_transient(code: &str, status: u16) -> bool {
+pub(crate) fn is_transient(code: &str, status: u16) -> bool {
     status >= 500 || status == 429 || code == "BadResponse" || is_throttling(code)
 }
 
 /// Whether a code means throttling. The services spell it in many ways, KMS behind a topic among them.
-pub(crate) fn is_throttling(code: &str) -> bool {
+fn is_throttling(code: &str) -> bool {
     code.contains("Throttl")
         || matches!(
             code,

@@ -14,12 +14,12 @@ use aws_smithy_runtime_api::{
         result::ConnectorError,
     },
 };
-use aws_smithy_types::{body::SdkBody, retry::ErrorKind};
+use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt as _;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{
-        Client, Error as ClientError,
+        Client,
         connect::{Connect, HttpConnector as TcpConnector},
     },
     rt::{TokioExecutor, TokioTimer},
@@ -85,27 +85,14 @@ impl<C: Connect + Clone + Send + Sync + 'static> HttpConnector for Hyper<C> {
     }
 }
 
-/// Classifies an error in the SDK's terms, which decide whether it retries.
+/// Classifies an error in the SDK's terms, which decide about its name. The SDK retries both kinds.
 fn connector_error(error: BoxError) -> ConnectorError {
-    let io = find::<io::Error>(error.as_ref());
-    let hyper = find::<hyper::Error>(error.as_ref());
-    if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) || hyper.is_some_and(hyper::Error::is_timeout) {
+    let mut sources =
+        std::iter::successors(Some(error.as_ref() as &(dyn StdError + 'static)), |error| (*error).source());
+    let io = sources.find_map(|error| error.downcast_ref::<io::Error>());
+    if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
         ConnectorError::timeout(error)
-    } else if hyper.is_some_and(hyper::Error::is_user) {
-        ConnectorError::user(error)
-    } else if hyper.is_some_and(hyper::Error::is_incomplete_message) {
-        ConnectorError::other(error, Some(ErrorKind::TransientError))
-    } else if io.is_some()
-        || hyper.is_some_and(|hyper| hyper.is_closed() || hyper.is_canceled())
-        || find::<ClientError>(error.as_ref()).is_some_and(ClientError::is_connect)
-    {
-        ConnectorError::io(error)
     } else {
-        ConnectorError::other(error, None)
+        ConnectorError::io(error)
     }
-}
-
-/// The first error of this type among an error and its sources.
-fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |error| (*error).source()).find_map(|error| error.downcast_ref())
 }

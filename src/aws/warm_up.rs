@@ -15,9 +15,9 @@ use aws_smithy_runtime_api::{
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::{config_bag::ConfigBag, error::metadata::ProvideErrorMetadata};
+use aws_smithy_types::config_bag::ConfigBag;
 
-use super::error::call_error;
+use super::error::unreachable;
 use crate::error::{CallError, Service};
 
 /// Replaces the request of the call that it is added to with an unsigned `GET /ping` to the same endpoint, over the
@@ -56,10 +56,10 @@ impl Intercept for Ping {
 /// If no server was reached.
 pub(crate) fn connected<T, E>(service: Service, pinged: Result<T, SdkError<E, HttpResponse>>) -> Result<(), CallError>
 where
-    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+    E: StdError + Send + Sync + 'static,
 {
     match pinged {
         Ok(_) | Err(SdkError::ServiceError(_) | SdkError::ResponseError(_)) => Ok(()),
-        Err(error) => Err(call_error(service, error)),
+        Err(error) => Err(unreachable(service, &error)),
     }
 }

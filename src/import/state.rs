@@ -17,8 +17,14 @@ const MAX_STATE_BYTES: usize = 64;
 pub struct State(String);
 
 impl State {
+    /// The image is available.
+    pub const COMPLETED: &str = "COMPLETED";
+    /// The import failed.
+    pub const ERROR: &str = "ERROR";
     /// The state of an image that two checks in a row did not find.
     pub const NOT_FOUND: &str = "NOT_FOUND";
+    /// The states that settle an import: those with an outcome other than `PENDING`.
+    pub const SETTLED: [&str; 3] = [Self::COMPLETED, Self::ERROR, Self::NOT_FOUND];
 
     /// [`State::NOT_FOUND`] as a state.
     #[must_use]
@@ -47,8 +53,8 @@ impl State {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self.0.as_str() {
-            "COMPLETED" => Outcome::Completed,
-            "ERROR" | Self::NOT_FOUND => Outcome::Failed,
+            Self::COMPLETED => Outcome::Completed,
+            Self::ERROR | Self::NOT_FOUND => Outcome::Failed,
             _ => Outcome::Pending,
         }
     }
@@ -101,6 +107,7 @@ mod tests {
             ("completed", Outcome::Pending),
         ] {
             assert_eq!(State::parse(state).expect(state).outcome(), outcome, "{state}");
+            assert_eq!(State::SETTLED.contains(&state), outcome != Outcome::Pending, "{state}");
         }
     }
 

@@ -51,7 +51,8 @@ impl Write<'_> {
 pub enum WriteOutcome {
     /// The item has the new content.
     Written,
-    /// Another invocation has changed the item, and nothing was written. This is its item, or `None` if it was deleted.
+    /// The item was no longer as expected: usually, another invocation was first. This is the current item, or `None` if
+    /// there is none.
     Lost(Option<Item>),
     /// The call failed or was not sent. The item may or may not have the new content.
     Failed(CallError),
@@ -62,8 +63,8 @@ pub trait Ledger {
     /// Reads the items of these images by the deadline. Images without an item are left out.
     fn read(&self, image_ids: &[&ImageId], deadline: Instant) -> impl Future<Output = Items>;
 
-    /// Finds the images whose items are not settled: the state is none of `COMPLETED`, `ERROR` and `NOT_FOUND`, or the
-    /// item has `Owed`, or it has `Missing` and is not yet `NOT_FOUND`. Returns by the deadline.
+    /// Finds the images whose items are not settled: the state is none of [`State::SETTLED`](crate::import::State::SETTLED),
+    /// or the item has `Owed`, or it has `Missing` and is not yet `NOT_FOUND`. Returns by the deadline.
     fn unsettled(&self, deadline: Instant) -> impl Future<Output = Found>;
 
     /// Writes an item by the deadline if it still has the expected version.

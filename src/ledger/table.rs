@@ -23,7 +23,6 @@ use super::{Item, Items, Ledger, Write, WriteOutcome};
 use crate::{
     aws::{
         deadline::{Attempts, Finished},
-        error::call_error,
         warm_up::{Ping, connected},
     },
     error::{CallError, Service},
@@ -110,7 +109,7 @@ impl LedgerTable {
             tokio::time::sleep_until(pause_end).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         };
-        items.extend(remaining.into_iter().map(|id| (id.clone(), Err(error.copy()))));
+        items.extend(remaining.into_iter().map(|id| (id.clone(), Err(error.clone()))));
         items
     }
 
@@ -156,7 +155,7 @@ impl Ledger for LedgerTable {
             for name in ["State", "Owed", "Missing"] {
                 scan = scan.expression_attribute_names(format!("#{name}"), name);
             }
-            for state in ["COMPLETED", "ERROR", State::NOT_FOUND] {
+            for state in State::SETTLED {
                 let value = AttributeValue::S(state.to_owned());
                 scan = scan.expression_attribute_values(format!(":{}", state.to_lowercase()), value);
             }
@@ -201,16 +200,13 @@ impl Ledger for LedgerTable {
         let attempts = Attempts::new(Service::DynamoDb);
         let call = put.customize().interceptor(attempts.clone()).send();
         match attempts.finish_by(deadline, call).await {
-            Finished::Returned(Ok(_)) => WriteOutcome::Written,
-            Finished::Returned(Err(error)) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(lost)) => {
-                    let winner = lost.item.clone().filter(|attributes| !attributes.is_empty());
-                    winner.map(read_item).transpose().map_or_else(WriteOutcome::Failed, WriteOutcome::Lost)
-                }
-                _ => WriteOutcome::Failed(call_error(Service::DynamoDb, error)),
-            },
+            Finished::Succeeded(_) => WriteOutcome::Written,
+            Finished::Failed(_, Some(PutItemError::ConditionalCheckFailedException(lost))) => {
+                let winner = lost.item.filter(|attributes| !attributes.is_empty());
+                winner.map(read_item).transpose().map_or_else(WriteOutcome::Failed, WriteOutcome::Lost)
+            }
+            Finished::Failed(error, _) => WriteOutcome::Failed(error),
             Finished::NotSent(_) => WriteOutcome::Failed(CallError::late(Service::DynamoDb)),
-            Finished::CutOff(error) => WriteOutcome::Failed(error),
         }
     }
 }
@@ -250,6 +246,9 @@ fn read_item(attributes: Attributes) -> Result<Item, CallError> {
         from_item(attributes).map_err(|error| unreadable(&error.to_string()))?;
     if !checkpoint.is_consistent() {
         return Err(unreadable("its Owed.Sequence is not its Sequence + 1, or its Sequence is too large"));
+    }
+    if version == u64::MAX {
+        return Err(unreadable("its Version is too large"));
     }
     Ok(Item { checkpoint, version })
 }

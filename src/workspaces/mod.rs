@@ -10,7 +10,6 @@ use std::{
 use aws_sdk_workspaces::{
     Client,
     config::Builder,
-    error::SdkError,
     operation::describe_custom_workspace_image_import::{
         DescribeCustomWorkspaceImageImportError, DescribeCustomWorkspaceImageImportOutput,
     },
@@ -32,7 +31,6 @@ pub use self::listing::ListPendingImages;
 use crate::{
     aws::{
         deadline::{Attempts, Finished},
-        error::call_error,
         warm_up::{Ping, connected},
     },
     error::{CallError, NotSent, Service},
@@ -50,7 +48,7 @@ pub trait DescribeImport {
 pub enum DescribeOutcome {
     /// The service described the import, or does not know the image.
     Observed(Observation),
-    /// The deadline passed before the call was sent. The import was not checked.
+    /// The time for the call ran out before it was sent. The import was not checked.
     NotSent(NotSent),
     /// The call failed. If there were several attempts, this is the last one's error.
     Failed(CallError),
@@ -94,21 +92,18 @@ impl DescribeImport for WorkSpaces {
             .interceptor(attempts.clone())
             .send();
         match attempts.finish_by(deadline, call).await {
-            Finished::Returned(Ok(output)) => match description(output, unknown_source.name()) {
+            Finished::Succeeded(output) => match description(output, unknown_source.name()) {
                 Ok(description) => DescribeOutcome::Observed(Observation::Described(Box::new(description))),
                 Err(error) => DescribeOutcome::Failed(error),
             },
-            Finished::Returned(Err(error)) if is_not_found(&error) => DescribeOutcome::Observed(Observation::NotFound),
-            Finished::Returned(Err(error)) => DescribeOutcome::Failed(call_error(Service::WorkSpaces, error)),
+            // Decided by the modeled error alone: every error of this operation has the HTTP status 400.
+            Finished::Failed(_, Some(DescribeCustomWorkspaceImageImportError::ResourceNotFoundException(_))) => {
+                DescribeOutcome::Observed(Observation::NotFound)
+            }
+            Finished::Failed(error, _) => DescribeOutcome::Failed(error),
             Finished::NotSent(why) => DescribeOutcome::NotSent(why),
-            Finished::CutOff(error) => DescribeOutcome::Failed(error),
         }
     }
-}
-
-/// Decided by the modeled error alone: every error of this operation has the HTTP status 400.
-fn is_not_found<R>(error: &SdkError<DescribeCustomWorkspaceImageImportError, R>) -> bool {
-    error.as_service_error().is_some_and(DescribeCustomWorkspaceImageImportError::is_resource_not_found_exception)
 }
 
 fn description(

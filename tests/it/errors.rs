@@ -107,6 +107,7 @@ async fn a_transient_error_of_the_topic_does_not_discard_what_was_seen() {
         (sns_error(500, "InternalError"), "Sns.InternalError"),
         (sns_error(503, "ServiceUnavailable"), "Sns.ServiceUnavailable"),
         (SnsAnswer::FailEntries(vec![(0, "InternalError".to_owned(), "in words".to_owned())]), "Sns.InternalError"),
+        (SnsAnswer::FailEntries(vec![(0, "not a name".to_owned(), "in words".to_owned())]), "Sns.BadResponse"),
         (SnsAnswer::Fault(Fault::NoAnswer), "Sns.Timeout"),
         (SnsAnswer::Fault(Fault::Reset), "Sns.Unreachable"),
         (SnsAnswer::Fault(Fault::Garbage), "Sns.BadResponse"),
@@ -145,6 +146,7 @@ async fn a_call_has_at_most_ten_attempts() {
         .set(IMAGE, Answer::Error { status: 503, code: "ServiceUnavailable".to_owned(), message: String::new() });
     let failure = rig.try_invoke(one(), Duration::from_secs(90)).await.expect_err("it stays unavailable");
     assert_eq!(failure.error_type, "WorkSpaces.ServiceUnavailable");
+    assert!(failure.message.contains("ServiceUnavailable"), "a service without a message: {}", failure.message);
     assert_eq!(rig.workspaces.calls().len(), 10);
 }
 
@@ -241,6 +243,24 @@ async fn a_refused_connection_is_unreachable() {
     let rig = Stage::new().await.set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9").start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
     assert_eq!(rig.invoke(one()).await["Imports"][0]["CheckError"]["Error"], "Sns.Unreachable");
+}
+
+/// A server accepts connections and stays silent: over TLS, the connection cannot be opened in time, and without TLS, the
+/// attempt takes too long. Neither needs the time of the whole call.
+#[tokio::test]
+async fn an_attempt_without_an_answer_is_a_timeout() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let failed = |scheme: &'static str| async move {
+        let stage = Stage::new().await.set("CONNECT_IN_INIT", "false").set("AWS_MAX_ATTEMPTS", "1");
+        let rig = stage.set("AWS_ENDPOINT_URL_WORKSPACES", &format!("{scheme}://{address}")).start().await;
+        let failure = rig.fail(one()).await;
+        assert_eq!(failure.error_type, "WorkSpaces.Timeout", "{scheme}");
+        failure.message
+    };
+    let (connecting, answering) = tokio::join!(failed("https"), failed("http"));
+    assert!(connecting.contains("the connection could not be opened in time"), "{connecting}");
+    assert!(answering.contains("attempt"), "{answering}");
 }
 
 /// Something else listens at the endpoint, and answers without HTTP.

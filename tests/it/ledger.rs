@@ -15,7 +15,7 @@ use simulator::{Act, Answer, Fault, Proxy, Reply, SnsAnswer, description};
 use crate::support::{
     IMAGE, Rig, Stage, announced,
     emulator::{Emulator, Table, dynalite, ministack, moto},
-    event, image,
+    event, image, imports,
 };
 
 /// A function with a ledger, its table, and the proxy between them.
@@ -326,11 +326,15 @@ async fn a_ledger_that_does_not_answer() {
 #[tokio::test]
 async fn a_foreign_item_is_reported_and_left_alone() {
     let ledger = WithLedger::new().await;
-    let theirs = json!({"ImageId": IMAGE, "Sequence": "seven"});
-    ledger.table.put(theirs.clone()).await;
-    let failure = ledger.rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await;
-    assert_eq!(failure.error_type, "DynamoDb.BadResponse");
-    assert_eq!(ledger.item().await, theirs);
+    for theirs in [
+        json!({"ImageId": IMAGE, "Sequence": "seven"}),
+        json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Version": u64::MAX}),
+    ] {
+        ledger.table.put(theirs.clone()).await;
+        let failure = ledger.rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await;
+        assert_eq!(failure.error_type, "DynamoDb.BadResponse");
+        assert_eq!(ledger.item().await, theirs);
+    }
 }
 
 #[tokio::test]
@@ -591,6 +595,27 @@ async fn reads_respect_the_concurrency() {
         assert_eq!(times.len(), 3);
         assert!(span >= Some(DELAY * (slots - 1)), "{span:?} with concurrency {concurrency}");
         assert!(slots > 1 || span < Some(DELAY), "{span:?} with concurrency {concurrency}");
+    }
+}
+
+#[tokio::test]
+async fn an_unchecked_record_has_the_checkpoint_of_its_item() {
+    let ledger = WithLedger::with(Stage::new().await.set("CONCURRENCY", "2"), ministack()).await;
+    ledger.rig.ready().await;
+    ledger.rig.workspaces.set_latency(Duration::from_millis(200));
+    ledger.rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+    for number in 0..60 {
+        ledger.table.put(json!({"ImageId": image(number), "State": "VALIDATING", "Sequence": 4})).await;
+    }
+    let records = event((0..60).map(|number| json!({"ImageId": image(number), "Description": {"Mine": number}})));
+    let response = ledger.rig.try_invoke(records, Duration::from_secs(3)).await.expect("a response");
+    // A call that the deadline cuts off is a failed check, and keeps its description, too.
+    let is_unchecked = |record: &&Value| record["Description"]["Mine"].is_number() && record["CheckError"].is_null();
+    let unchecked: Vec<&Value> = imports(&response).iter().filter(is_unchecked).collect();
+    assert!((1..60).contains(&unchecked.len()), "{} unchecked", unchecked.len());
+    assert_eq!(response["Unchecked"], unchecked.len());
+    for record in unchecked {
+        assert_eq!(json!([record["State"], record["Sequence"]]), json!(["VALIDATING", 4]), "{record}");
     }
 }
 

@@ -157,7 +157,6 @@ impl Ports {
             code: code.to_owned(),
             cause: String::new(),
             transient: code != PERMANENT,
-            source: None,
         };
         if Instant::now() >= deadline {
             self.cover(scenarios::UNSENT);
@@ -326,7 +325,7 @@ impl Announce for Ports {
         let called = self.call(Service::Sns, deadline, || format!("publish {ids:?}"), accept).await;
         let results = match called.result(Service::Sns) {
             Ok(results) => results,
-            Err(error) => return batch.iter().map(|_| Err(error.copy())).collect(),
+            Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
         };
         self.seen.publishes.update(|count| count + 1);
         if self.seen.publishes.get() > 1 && results.iter().any(Result::is_err) && results.iter().any(Result::is_ok) {
@@ -376,7 +375,7 @@ impl Ledger for Ports {
         };
         let called = self.call(Service::DynamoDb, deadline, || "read".to_owned(), read).await;
         let items = called.result(Service::DynamoDb).unwrap_or_else(|error| {
-            let failed = |id| (id, Err(error.copy()));
+            let failed = |id| (id, Err(error.clone()));
             image_ids.into_iter().map(failed).collect()
         });
         let unread = items.iter().filter(|(_, item)| item.is_err()).map(|(id, _)| id.clone());
