@@ -116,12 +116,22 @@ fn utf8(path: &Path) -> &str {
 async fn a_private_ca_is_trusted_only_if_configured() {
     let ca = PrivateCa::new();
     let stage = async || Stage::over_tls(&ca).await.unset("AWS_CA_BUNDLE");
-    for variable in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
-        let rig = stage().await.set(variable, ca.file()).start().await;
+    let folder = temporary_file("certificates").with_extension("d");
+    fs::create_dir_all(&folder).expect("the folder is made");
+    let refused = refusal(Stage::new().await.set("SSL_CERT_DIR", utf8(&folder))).await;
+    assert_eq!(refused, "SSL_CERT_DIR contains no usable certificate");
+    fs::copy(ca.file(), folder.join("ca.pem")).expect("the certificate is copied");
+    for (variable, path) in
+        [("AWS_CA_BUNDLE", ca.file()), ("SSL_CERT_FILE", ca.file()), ("SSL_CERT_DIR", utf8(&folder))]
+    {
+        // The bundle comes first, so nothing is wrong with the others then.
+        let others = if variable == "AWS_CA_BUNDLE" { "/no/such/file" } else { "" };
+        let rig = stage().await.set("SSL_CERT_FILE", others).set(variable, path).start().await;
         rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
         rig.check(json!({"ImageId": IMAGE})).await;
         assert_eq!(rig.sns.published().len(), 1, "{variable}");
     }
+    fs::remove_dir_all(&folder).expect("the folder is removed");
     let rig = stage().await.start().await;
     assert_eq!(rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await.error_type, "WorkSpaces.Unreachable");
 }
