@@ -35,9 +35,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(40);
 pub(crate) enum Finished<T, E> {
     /// The service did what it was asked to do.
     Succeeded(T),
-    /// The call failed, or its time ran out during an attempt or before a retry. The error is that of the last attempt
-    /// that ended: a throttled call is not reported as unanswered. Without one, it is `….Timeout`. If the SDK returned an
-    /// error of the service in time, this is it, as the SDK models it.
+    /// The call failed, or its time ran out during an attempt or before a retry. The first field is the error of the last
+    /// attempt that ended: a throttled call is not reported as unanswered. Without one, it is `….Timeout`, or
+    /// `….Unreachable` if the request could not be built. The second field is the error that the service sent, as the SDK
+    /// models it, if the SDK returned one in time.
     Failed(CallError, Option<E>),
     /// The time ran out before the SDK sent anything.
     NotSent(NotSent),

@@ -28,10 +28,11 @@ where
         () if error.is_response_error() || status.is_some() => Phase::Response,
         () => Phase::Request,
     };
-    failure(service, error, phase)
+    // The error itself only says which kind it is.
+    failure(service, error.source().unwrap_or(error), phase)
 }
 
-/// Names the error of a call that reached no server.
+/// Names the error of a call that got no response.
 pub(crate) fn unreachable(service: Service, error: &(dyn StdError + 'static)) -> CallError {
     failure(service, error, Phase::Request)
 }

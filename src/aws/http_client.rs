@@ -85,7 +85,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> HttpConnector for Hyper<C> {
     }
 }
 
-/// Classifies an error in the SDK's terms, which decide about its name. The SDK retries both kinds.
+/// Classifies an error as a timeout or as an I/O error. This decides about its name; the SDK retries both.
 fn connector_error(error: BoxError) -> ConnectorError {
     let mut sources =
         std::iter::successors(Some(error.as_ref() as &(dyn StdError + 'static)), |error| (*error).source());

@@ -22,6 +22,11 @@ pub struct Item {
     pub version: u64,
 }
 
+impl Item {
+    /// The largest version that is accepted. No item is written that often, and the numbers after it still fit.
+    pub const MAX_VERSION: u64 = Checkpoint::MAX_SEQUENCE;
+}
+
 /// The items that were read, by image. An item that cannot be read is an error of its own.
 pub type Items = HashMap<ImageId, Result<Item, CallError>>;
 

@@ -247,7 +247,7 @@ fn read_item(attributes: Attributes) -> Result<Item, CallError> {
     if !checkpoint.is_consistent() {
         return Err(unreadable("its Owed.Sequence is not its Sequence + 1, or its Sequence is too large"));
     }
-    if version == u64::MAX {
+    if version > Item::MAX_VERSION {
         return Err(unreadable("its Version is too large"));
     }
     Ok(Item { checkpoint, version })

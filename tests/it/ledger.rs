@@ -328,7 +328,7 @@ async fn a_foreign_item_is_reported_and_left_alone() {
     let ledger = WithLedger::new().await;
     for theirs in [
         json!({"ImageId": IMAGE, "Sequence": "seven"}),
-        json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Version": u64::MAX}),
+        json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Version": (1_u64 << 53) - 1}),
     ] {
         ledger.table.put(theirs.clone()).await;
         let failure = ledger.rig.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await;

@@ -197,6 +197,7 @@ async fn a_source_of_credentials_that_fails() {
                 assert_eq!(result.name, expected, "{result:?}");
                 if expected.ends_with("Unreachable") {
                     assert!(result.message.contains("credentials"), "{}", result.message);
+                    assert!(!result.message.contains("unknown"), "{}", result.message);
                 }
 
                 source.broken.store(false, Ordering::SeqCst);
