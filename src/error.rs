@@ -44,7 +44,7 @@ pub struct CallError {
     pub transient: bool,
 }
 
-/// Why a call was not sent in its time.
+/// Why a call was not sent before its time ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSent {
     /// The deadline had already passed.

@@ -56,7 +56,7 @@ impl Clients {
     /// it later.
     ///
     /// # Errors
-    /// [`Error::InvalidConfiguration`] if no Region is set, or if a variable of the SDK or of TLS is malformed.
+    /// [`Error::InvalidConfiguration`] if no Region is set, or if a variable for retries or certificates is invalid.
     pub async fn start(config: &Config, credentials: Option<SharedCredentialsProvider>) -> Result<Self, Error> {
         warn_of_proxies();
         let clients = Self::new(config, credentials).await?;

@@ -23,7 +23,7 @@ pub struct Item {
 }
 
 impl Item {
-    /// The largest version that is accepted. No item is written that often, and the numbers after it still fit.
+    /// The largest version that is accepted. No item is written that often, and there is room to count further.
     pub const MAX_VERSION: u64 = Checkpoint::MAX_SEQUENCE;
 }
 

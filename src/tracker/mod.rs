@@ -232,8 +232,8 @@ impl<W: ListPendingImages + DescribeImport, A: Announce, L: Ledger, C: Clock> Tr
         self.write(imports, deadline, |import| import.announced.is_some()).await;
     }
 
-    /// Writes the checkpoint of each import that `is_due`. An import whose write fails or is lost to another invocation is
-    /// not looked at any further.
+    /// Writes the checkpoint of each import that `is_due`. If a write fails or is lost to another invocation, this
+    /// invocation does nothing more for that import.
     async fn write(
         &self,
         imports: &mut [TrackedImport],

@@ -33,7 +33,7 @@ pub struct Announcement<'a> {
     pub transition: &'a Transition,
     /// The newest description. Not used for `NOT_FOUND`.
     pub description: Option<&'a RawValue>,
-    /// Whether the description was shortened or removed before.
+    /// Whether an earlier response shortened or removed the description.
     pub truncated: bool,
     /// The account and the Region of the import.
     pub origin: &'a Origin,
@@ -97,8 +97,7 @@ pub struct Body<'a> {
     /// The newest description. `null` for `NOT_FOUND`.
     #[schemars(with = "Option<CarriedDescription>")]
     description: Option<&'a RawValue>,
-    /// `true` if `Description` was shortened or removed, because this message or an earlier response would have been too
-    /// large.
+    /// `true` if this message or an earlier response shortened or removed `Description` because of its size limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     truncated: Option<bool>,
