@@ -96,8 +96,11 @@ impl<E: StdError + Send + Sync + 'static> Attempts<E> {
             (Ok(Err(error)), Progress { last_error, .. }) => {
                 // Without an attempt, the request could not be built.
                 let named = last_error.unwrap_or_else(|| unreachable(self.service, &error));
-                let SdkError::ServiceError(context) = error else { return Finished::Failed(named, None) };
-                Finished::Failed(named, Some(context.into_err()))
+                let modeled = match error {
+                    SdkError::ServiceError(context) => Some(context.into_err()),
+                    _ => None,
+                };
+                Finished::Failed(named, modeled)
             }
             (Err(_), Progress { last_error: Some(error), .. }) => Finished::Failed(error, None),
             (Err(_), Progress { sent: true, .. }) => Finished::Failed(CallError::late(self.service), None),

@@ -28,7 +28,7 @@ where
         () if error.is_response_error() || status.is_some() => Phase::Response,
         () => Phase::Request,
     };
-    // The error itself only says which kind it is.
+    // The text of the outermost error only names its kind.
     failure(service, error.source().unwrap_or(error), phase)
 }
 
@@ -52,8 +52,7 @@ fn failure(service: Service, error: &(dyn StdError + 'static), phase: Phase) -> 
         Phase::Response => "BadResponse",
         Phase::Request => "Unreachable",
     };
-    let cause = chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    CallError { service, code: code.to_owned(), cause, transient: true }
+    CallError { service, code: code.to_owned(), cause: text(error), transient: true }
 }
 
 /// The error that the service itself reported with this HTTP status.
@@ -64,7 +63,7 @@ where
     let code = error.code().and_then(wire_code).unwrap_or("BadResponse").to_owned();
     let cause = match error.message() {
         Some(message) if !message.is_empty() => message.to_owned(),
-        _ => chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": "),
+        _ => text(error),
     };
     CallError { service, transient: is_transient(&code, status), code, cause }
 }
@@ -102,8 +101,13 @@ pub(crate) fn wire_code(code: &str) -> Option<&str> {
     is_name.then_some(code)
 }
 
+/// The texts of an error and its sources.
+fn text(error: &(dyn StdError + 'static)) -> String {
+    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// An error and its sources, outermost first.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
 }
 

@@ -4,7 +4,7 @@
 //! and of the CPU time of a cold start. If the SDK's client can be built without these, or if the function needs a proxy,
 //! use it instead: this file and its tests are then not needed.
 
-use std::{error::Error as StdError, io, time::Duration};
+use std::{io, time::Duration};
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -27,6 +27,8 @@ use hyper_util::{
 use rustls::ClientConfig;
 use tokio::time::timeout;
 use tower::{Service as _, service_fn};
+
+use super::error::chain;
 
 /// How long an idle connection is kept. AWS does not document when its endpoints close theirs; this is less than common
 /// load balancers allow, so a request is not sent on a connection that the service has just closed.
@@ -85,11 +87,9 @@ impl<C: Connect + Clone + Send + Sync + 'static> HttpConnector for Hyper<C> {
     }
 }
 
-/// Classifies an error as a timeout or as an I/O error. This decides about its name; the SDK retries both.
+/// Classifies an error as a timeout or as an I/O error. The kind decides the error's name. The SDK retries both.
 fn connector_error(error: BoxError) -> ConnectorError {
-    let mut sources =
-        std::iter::successors(Some(error.as_ref() as &(dyn StdError + 'static)), |error| (*error).source());
-    let io = sources.find_map(|error| error.downcast_ref::<io::Error>());
+    let io = chain(error.as_ref()).find_map(|error| error.downcast_ref::<io::Error>());
     if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
         ConnectorError::timeout(error)
     } else {

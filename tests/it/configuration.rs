@@ -124,9 +124,9 @@ async fn a_private_ca_is_trusted_only_if_configured() {
     for (variable, path) in
         [("AWS_CA_BUNDLE", ca.file()), ("SSL_CERT_FILE", ca.file()), ("SSL_CERT_DIR", utf8(&folder))]
     {
-        // The bundle comes first, so nothing is wrong with the others then.
-        let others = if variable == "AWS_CA_BUNDLE" { "/no/such/file" } else { "" };
-        let rig = stage().await.set("SSL_CERT_FILE", others).set(variable, path).start().await;
+        // If there is a bundle, the file is not read.
+        let file = if variable == "AWS_CA_BUNDLE" { "/no/such/file" } else { "" };
+        let rig = stage().await.set("SSL_CERT_FILE", file).set(variable, path).start().await;
         rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
         rig.check(json!({"ImageId": IMAGE})).await;
         assert_eq!(rig.sns.published().len(), 1, "{variable}");

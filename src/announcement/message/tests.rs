@@ -21,20 +21,23 @@ fn origin() -> Origin {
     origin
 }
 
+/// An announcement without a description, chat included.
+fn announcement<'a>(
+    id: &'a TransitionId,
+    image_id: &'a ImageId,
+    transition: &'a Transition,
+    origin: &'a Origin,
+) -> Announcement<'a> {
+    let observed_at = "2026-01-07T12:12:31.250Z".parse().expect("a time");
+    Announcement { id, image_id, transition, description: None, truncated: false, origin, observed_at, chat: true }
+}
+
 /// The message for all protocols, chat included.
 fn message(transition: &Transition, description: &Value) -> Message {
-    let description = to_raw_value(description).expect("JSON");
-    let announcement = Announcement {
-        id: &TransitionId::new(&image(), transition),
-        image_id: &image(),
-        transition,
-        description: Some(&description),
-        truncated: false,
-        origin: &origin(),
-        observed_at: "2026-01-07T12:12:31.250Z".parse().expect("a time"),
-        chat: true,
-    };
-    announcement.message()
+    let (id, description) = (TransitionId::new(&image(), transition), to_raw_value(description).expect("JSON"));
+    let (image, origin) = (image(), origin());
+    let announcement = announcement(&id, &image, transition, &origin);
+    Announcement { description: Some(&description), ..announcement }.message()
 }
 
 fn protocol(message: &Message, protocol: &str) -> String {
@@ -217,17 +220,9 @@ fn a_message_that_would_be_too_large_loses_its_remedies_first() {
 fn a_description_that_was_cut_or_removed_before_is_truncated() {
     let truncated = |to: &str, description: Option<&RawValue>| {
         let transition = transition(Kind::StateChanged, Some("VALIDATING"), to);
-        let announcement = Announcement {
-            id: &TransitionId::new(&image(), &transition),
-            image_id: &image(),
-            transition: &transition,
-            description,
-            truncated: true,
-            origin: &origin(),
-            observed_at: "2026-01-07T12:00:00Z".parse().expect("a time"),
-            chat: false,
-        };
-        default(&announcement.message())["Truncated"].clone()
+        let (id, image, origin) = (TransitionId::new(&image(), &transition), image(), origin());
+        let announcement = announcement(&id, &image, &transition, &origin);
+        default(&Announcement { description, truncated: true, ..announcement }.message())["Truncated"].clone()
     };
     let cut = to_raw_value(&description("ERROR")).expect("JSON");
     assert_eq!(truncated("ERROR", Some(&cut)), true);
@@ -238,17 +233,8 @@ fn a_description_that_was_cut_or_removed_before_is_truncated() {
 #[test]
 fn the_account_is_left_out_if_it_is_not_known() {
     let transition = transition(Kind::StateChanged, None, "VALIDATING");
-    let announcement = Announcement {
-        id: &TransitionId::new(&image(), &transition),
-        image_id: &image(),
-        transition: &transition,
-        description: None,
-        truncated: false,
-        origin: &Origin::new("eu-west-1"),
-        observed_at: "2026-01-07T12:00:00Z".parse().expect("a time"),
-        chat: true,
-    };
-    let message = announcement.message();
+    let id = TransitionId::new(&image(), &transition);
+    let message = announcement(&id, &image(), &transition, &Origin::new("eu-west-1")).message();
     assert_eq!(default(&message).get("Account"), None);
     assert!(protocol(&message, "email").contains("\nRegion eu-west-1\n"));
     let chat = chat(&message);
@@ -453,17 +439,9 @@ fn the_longest_ids_and_states_keep_the_limits() {
     let long = transition(Kind::Stalled, Some(&"X".repeat(64)), &"X".repeat(64));
     let description = to_raw_value(&description("VALIDATING")).expect("JSON");
     let id = ImageId::parse(&format!("wsi-{}", "z".repeat(63))).expect("valid");
-    let announcement = Announcement {
-        id: &TransitionId::new(&id, &long),
-        image_id: &id,
-        transition: &long,
-        description: Some(&description),
-        truncated: false,
-        origin: &Origin::new("us-gov-west-1"),
-        observed_at: "2026-01-07T12:00:00Z".parse().expect("a time"),
-        chat: true,
-    };
-    let message = announcement.message();
+    let (transition_id, origin) = (TransitionId::new(&id, &long), Origin::new("us-gov-west-1"));
+    let announcement = announcement(&transition_id, &id, &long, &origin);
+    let message = Announcement { description: Some(&description), ..announcement }.message();
     assert_eq!(message.subject.len(), 99);
     assert_eq!(protocol(&message, "sms").chars().count(), 140);
     assert_eq!(message.deduplication_id.len(), format!("{id}#7:STALLED").len());
@@ -478,18 +456,8 @@ fn the_longest_ids_and_states_keep_the_limits() {
 fn the_link_leads_to_the_console_for_any_region() {
     let transition = transition(Kind::StateChanged, None, "VALIDATING");
     let link = |region| {
-        let observed_at = "2026-01-07T12:00:00Z".parse().expect("a time");
-        let announcement = Announcement {
-            id: &TransitionId::new(&image(), &transition),
-            image_id: &image(),
-            transition: &transition,
-            description: None,
-            truncated: false,
-            origin: &Origin::new(region),
-            observed_at,
-            chat: false,
-        };
-        let email = protocol(&announcement.message(), "email");
+        let id = TransitionId::new(&image(), &transition);
+        let email = protocol(&announcement(&id, &image(), &transition, &Origin::new(region)).message(), "email");
         let links: Vec<String> = email.lines().filter(|line| line.starts_with("https://")).map(str::to_owned).collect();
         links.join(" ")
     };
