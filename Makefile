@@ -64,8 +64,8 @@ test: setup lint docs dependencies tools-test github template cargo-test example
 .PHONY: lint
 lint: ## Check formatting, lock files, and Clippy
 	@tools/timed 'formatting' cargo fmt --all --check
-	@tools/timed 'formatting of fuzz' cargo fmt --manifest-path fuzz/Cargo.toml --check
-	@tools/timed 'lock file of fuzz' cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
+	@tools/timed 'formatting of fuzz' cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
+	@tools/timed 'lock file of fuzz' cargo fetch --quiet --locked --manifest-path tests/fuzz/Cargo.toml
 	@tools/timed 'clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: docs
@@ -106,7 +106,7 @@ cargo-test: setup ## Run all Rust tests except those of the release binary
 example: setup ## Run the README's local example, and test it as a process
 	@tools/timed 'local run, built' cargo build --locked --example local
 	@tools/timed 'local run' timeout 60 cargo run --locked --example local
-	@tools/timed 'simulator, built' cargo build --locked --package simulator --example workspaces
+	@tools/timed 'simulator, built' cargo build --locked --package fake-aws --example workspaces
 	@tools/timed 'tests of the local run' timeout 120 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/local
 
 # cargo-lambda's target check calls rustup, which not every toolchain has. This machine's own target is always there.
@@ -129,7 +129,7 @@ release-test: setup ## Test the release binary (run `make build` first)
 # Two of the minutes are spent waiting for two runs of the schedule, at its shortest interval.
 .PHONY: deploy-test
 deploy-test: setup ## Deploy template.yaml with the release binary to an emulator and use it (run `make build` first)
-	@tools/timed 'simulator, built' cargo build --locked --package simulator --example workspaces
+	@tools/timed 'simulator, built' cargo build --locked --package fake-aws --example workspaces
 	@tools/timed 'tests of the stack' timeout 400 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/deploy
 
 # The pictures need chromium, pngquant, and fonts; see tools/gallery.py. `make tools-test` only compares the page.
@@ -161,8 +161,8 @@ bench: setup build ## Compare cold starts and large events with other implementa
 # cargo-fuzz has no --locked option, so `cargo fetch` checks the lock file. Stable Rust has no sanitizers.
 .PHONY: fuzz
 fuzz: $(CARGO_FUZZ) ## Fuzz events, service responses, and records for FUZZ_SECONDS (default: 600)
-	@cargo fetch --locked --manifest-path fuzz/Cargo.toml
-	@tools/timed 'fuzzers, built' $(CARGO_FUZZ) fuzz build --sanitizer none --codegen-units 16 --target-dir target/fuzz
+	@cargo fetch --locked --manifest-path tests/fuzz/Cargo.toml
+	@tools/timed 'fuzzers, built' $(CARGO_FUZZ) fuzz build --fuzz-dir tests/fuzz --sanitizer none --codegen-units 16 --target-dir target/fuzz
 	@for target in $(FUZZ_TARGETS); do \
 		tools/timed "fuzzing, $$target" tools/fuzz $$target $$(($(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)))); \
 	done

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use simulator::Quota;
+use fake_aws::Quota;
 
 use crate::{
     chart::Bar,

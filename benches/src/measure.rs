@@ -3,8 +3,8 @@
 use std::{fs, process::Command, time::Duration};
 
 use anyhow::{Result, ensure};
+use fake_aws::Quota;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use simulator::Quota;
 
 use crate::{
     contender::Contender,

@@ -10,8 +10,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use fake_aws::{Reply, Request, Server, Sns, Tls, WorkSpaces, description};
 use serde_json::{Value, json};
-use simulator::{Reply, Request, Server, Sns, Tls, WorkSpaces, description};
 use tempfile::TempDir;
 
 /// The files with the system's trusted certificate authorities: on Amazon Linux and Fedora, and on Debian and Ubuntu.

@@ -9,12 +9,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
+use fake_aws::{Quota, RuntimeApi};
 use nix::{
     sys::signal::{Signal, kill},
     time::clock_getcpuclockid,
     unistd::Pid,
 };
-use simulator::{Quota, RuntimeApi};
 
 use crate::{
     contender::Contender,

@@ -3,8 +3,8 @@
 use std::{fs, path::Path, pin::pin, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
+use fake_aws::FunctionError;
 use serde_json::Value;
-use simulator::FunctionError;
 use tokio::{
     signal::ctrl_c,
     time::{Instant, sleep},

@@ -7,8 +7,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use fake_aws::Published;
 use serde_json::Value;
-use simulator::Published;
 use tokio::time::{sleep, timeout};
 
 use crate::{

@@ -3,8 +3,8 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
+use fake_aws::{DescriptionBody, STATES, description};
 use serde_json::{Value, value::RawValue};
-use simulator::{DescriptionBody, STATES, description};
 use workspaces_image_import::{event::parse, import::Record};
 
 use crate::{

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use simulator::{Answer, STATES, WorkSpaces, description};
+use fake_aws::{Answer, STATES, WorkSpaces, description};
 
 /// One step of the clock, in minutes.
 pub(crate) const STEP_MINUTES: u16 = 5;

@@ -3,7 +3,7 @@
 use std::{env, io::stderr, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, bail};
-use simulator::{FunctionError, RuntimeApi};
+use fake_aws::{FunctionError, RuntimeApi};
 use tokio::process::{Child, Command};
 
 /// The timeout of one invocation.

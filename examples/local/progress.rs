@@ -4,9 +4,9 @@ use std::io::{Write as _, stderr, stdout};
 
 use anyhow::Context as _;
 use console::{Term, colors_enabled_stderr, measure_text_width, strip_ansi_codes, style};
+use fake_aws::Published;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
-use simulator::Published;
 
 /// The width of the terminal from which on a bar has 30 characters. A bar has 20 otherwise.
 const WIDE: u16 = 100;

@@ -1,6 +1,6 @@
 //! The simulated services and the environment variables for a function that uses them.
 
-use simulator::{Sns, WorkSpaces};
+use fake_aws::{Sns, WorkSpaces};
 
 /// Simulated WorkSpaces and SNS endpoints.
 #[derive(Debug)]

@@ -78,7 +78,7 @@ class Process:
 def workspaces():
     """The WorkSpaces simulator. `workspaces.send({image: [answer, …]})` scripts its answers about an image.
 
-    See simulator/examples/workspaces.rs.
+    See fake-aws/examples/workspaces.rs.
     """
     with Process(SIMULATOR) as simulator:
         simulator.send({WATCHED: [{"State": "VALIDATING", "ProgressPercentage": 62}]})

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import IMAGES, MOCKED, MOCKED_ERRORS, REGION, ROOT, WAIT_SCALE, WATCHED, Queue, new_image, until
 
-RESPONSE = jsonschema.Draft202012Validator(json.loads((ROOT / "schema/response.schema.json").read_text()))
+RESPONSE = jsonschema.Draft202012Validator(json.loads((ROOT / "docs/schema/response.schema.json").read_text()))
 ERROR = {
     "State": "ERROR",
     "StateMessage": "The image could not be generalized.",

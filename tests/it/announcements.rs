@@ -2,8 +2,8 @@
 //!
 //! `cargo test --locked --test it announcements::`
 
+use fake_aws::{Published, SnsAnswer, description};
 use serde_json::{Value, json};
-use simulator::{Published, SnsAnswer, description};
 
 use crate::support::{IMAGE, Rig, Stage, TOPIC_ARN, event, image, imports};
 
@@ -162,7 +162,7 @@ async fn without_chat_https_subscribers_get_the_json() {
 }
 
 /// Checks a record with `CHAT` and returns the notifications about it.
-async fn chat(imports: impl IntoIterator<Item = simulator::DescriptionBody>) -> Vec<Value> {
+async fn chat(imports: impl IntoIterator<Item = fake_aws::DescriptionBody>) -> Vec<Value> {
     let rig = Stage::new().await.set("CHAT", "true").start().await;
     let mut record = json!({"ImageId": IMAGE});
     for import in imports {

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use fake_aws::{FunctionError, description};
 use serde_json::{Value, json};
-use simulator::{FunctionError, description};
 
 use crate::support::{IMAGE, Rig, Stage, event, image, imports};
 

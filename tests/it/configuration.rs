@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
+use fake_aws::{Act, Answer, Proxy, Reply, description};
 use serde_json::{Value, json};
-use simulator::{Act, Answer, Proxy, Reply, description};
 
 use crate::support::{IMAGE, Stage, event, image, private_ca::PrivateCa, workspaces_error};
 

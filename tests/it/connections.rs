@@ -3,8 +3,8 @@
 //!
 //! `cargo test --locked --test it connections::`
 
+use fake_aws::{Proxy, Server, description, http::Request};
 use serde_json::json;
-use simulator::{Proxy, Server, description, http::Request};
 use tokio::net::TcpListener;
 
 use crate::support::{IMAGE, Stage, emulator::ministack, event, fake_table, private_ca::PrivateCa};

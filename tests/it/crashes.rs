@@ -15,9 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fake_aws::{Act, Proxy, Sns, WorkSpaces, description};
 use fastrand::Rng;
 use serde_json::{Value, json};
-use simulator::{Act, Proxy, Sns, WorkSpaces, description};
 
 use crate::support::{
     Rig, Stage,

@@ -3,8 +3,8 @@
 //! `cargo test --locked --test it descriptions::`
 
 use aws_sdk_workspaces::operation::describe_custom_workspace_image_import::DescribeCustomWorkspaceImageImportOutput;
+use fake_aws::description;
 use serde_json::{Value, json};
-use simulator::description;
 
 use crate::support::{IMAGE, Rig};
 

@@ -4,8 +4,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use fake_aws::{Act, Answer, Fault, Proxy, Reply, WorkSpaces, description};
 use serde_json::{Value, json};
-use simulator::{Act, Answer, Fault, Proxy, Reply, WorkSpaces, description};
 
 use crate::support::{
     IMAGE, Rig, Stage, announced,

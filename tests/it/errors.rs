@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use fake_aws::{Answer, Fault, SnsAnswer, description};
 use serde_json::{Value, json};
-use simulator::{Answer, Fault, SnsAnswer, description};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -220,7 +220,7 @@ async fn a_call_that_was_held_back_is_unchecked() {
 #[tokio::test]
 async fn an_unintelligible_response_is_a_bad_response() {
     let rig = Rig::new().await;
-    let reply = simulator::Reply::Http { status: 502, headers: Vec::new(), body: "<html>Bad gateway</html>".into() };
+    let reply = fake_aws::Reply::Http { status: 502, headers: Vec::new(), body: "<html>Bad gateway</html>".into() };
     rig.workspaces.set(IMAGE, Answer::Raw(reply));
     let failure = rig.fail(one()).await;
     assert_eq!(failure.error_type, "WorkSpaces.BadResponse", "{failure:?}");

@@ -3,8 +3,8 @@
 //! `cargo test --locked --test it events::`
 
 use aws_lambda_events::eventbridge::EventBridgeEvent;
+use fake_aws::description;
 use serde_json::{Value, json};
-use simulator::description;
 
 use crate::support::{IMAGE, Rig, Stage, announced, event, example_events, image, imports};
 

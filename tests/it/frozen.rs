@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
+use fake_aws::{Ending, Server, description};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use simulator::{Ending, Server, description};
 use tokio::{join, time::sleep};
 
 use crate::support::{IMAGE, Rig, announced, event, fake_table, private_ca::PrivateCa};

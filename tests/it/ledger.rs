@@ -9,8 +9,8 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use fake_aws::{Act, Answer, Fault, Proxy, Reply, SnsAnswer, description};
 use serde_json::{Value, json};
-use simulator::{Act, Answer, Fault, Proxy, Reply, SnsAnswer, description};
 
 use crate::support::{
     IMAGE, Rig, Stage, announced,
@@ -539,7 +539,7 @@ async fn batches_of_a_hundred_keys() {
 async fn one_batch_that_cannot_be_read_does_not_affect_the_others() {
     let ledger = WithLedger::new().await;
     ledger.rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
-    let is_last = |request: &simulator::Request| String::from_utf8_lossy(&request.body).contains(&image(100));
+    let is_last = |request: &fake_aws::Request| String::from_utf8_lossy(&request.body).contains(&image(100));
     ledger.proxy.on(move |operation, request| {
         if operation == "BatchGetItem" && is_last(request) { denied("dynamodb:BatchGetItem") } else { Act::Forward }
     });

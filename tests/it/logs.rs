@@ -1,7 +1,7 @@
 //! What the function logs, and what it never logs.
 
+use fake_aws::{Answer, SnsAnswer, description};
 use serde_json::{Value, json};
-use simulator::{Answer, SnsAnswer, description};
 
 use crate::support::{IMAGE, Rig, SESSION_TOKEN, Stage, event, image};
 

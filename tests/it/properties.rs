@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use fake_aws::{Answer, STATES, description};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -11,7 +12,6 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use serde_json::{Value, json, value::RawValue};
-use simulator::{Answer, STATES, description};
 use tokio::runtime::Runtime;
 use workspaces_image_import::{error::Error, event::parse};
 

@@ -3,8 +3,8 @@
 //!
 //! `BOOTSTRAP=target/lambda/bootstrap/bootstrap cargo test --locked --test it release::`
 
+use fake_aws::description;
 use serde_json::json;
-use simulator::description;
 
 use crate::support::{IMAGE, Rig, Stage, announced, event, image};
 

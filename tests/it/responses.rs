@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use fake_aws::{Answer, Fault, SnsAnswer, description};
 use serde_json::{Value, json};
-use simulator::{Answer, Fault, SnsAnswer, description};
 
 use crate::support::{IMAGE, Rig, Stage, announced, event, image, imports, workspaces_error};
 

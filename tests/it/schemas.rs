@@ -1,17 +1,17 @@
-//! The JSON Schemas in `schema/`: generated from the types, held equal to them, and true of what goes in and out.
+//! The JSON Schemas in `docs/schema/`: generated from the types, held equal to them, and true of what goes in and out.
 
 use std::path::Path;
 
+use fake_aws::{Answer, Published, SnsAnswer, description};
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use simulator::{Answer, Published, SnsAnswer, description};
 use workspaces_image_import::schema;
 
 use crate::support::{IMAGE, Rig, event, image};
 
 /// `UPDATE_SCHEMAS=1 cargo test --test it schemas` writes the files anew.
 fn is_committed(name: &str, schema: &schemars::Schema) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(format!("{name}.schema.json"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(format!("{name}.schema.json"));
     let generated = format!("{:#}\n", schema.as_value());
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
         std::fs::write(&path, &generated).expect("written");

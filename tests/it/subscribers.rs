@@ -2,8 +2,8 @@
 //!
 //! `cargo test --locked --test it subscribers::`
 
+use fake_aws::description;
 use serde_json::{Value, json};
-use simulator::description;
 
 use crate::support::{
     IMAGE, Rig, Stage,

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use fake_aws::{Answer, Fault, STATES, SnsAnswer, description};
 use serde_json::{Value, json};
-use simulator::{Answer, Fault, STATES, SnsAnswer, description};
 
 use crate::support::{IMAGE, Rig, Stage, announced, event, image, workspaces_error};
 

@@ -23,7 +23,7 @@ ESCAPE = "\x1b["
 
 @pytest.fixture(scope="module")
 def workspaces():
-    """A simulator of WorkSpaces with scripts. See simulator/examples/workspaces.rs."""
+    """A simulator of WorkSpaces with scripts. See fake-aws/examples/workspaces.rs."""
     with subprocess.Popen([SIMULATOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as simulator:
         simulator.url = json.loads(simulator.stdout.readline())["url"]
         yield simulator

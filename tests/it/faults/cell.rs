@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
+use fake_aws::{Act, Fault, Proxy, Reply, Request, Tls};
 use serde_json::{Value, json};
-use simulator::{Act, Fault, Proxy, Reply, Request, Tls};
 
 use super::{
     clock,

@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::date_time::{DateTime, Format};
-use simulator::{Act, Reply, Request};
+use fake_aws::{Act, Reply, Request};
 
 use super::{
     report::{InvocationResult, Report},

@@ -10,8 +10,8 @@ use std::{
 };
 
 use aws_smithy_types::date_time::{DateTime, Format};
+use fake_aws::{Act, Fault, Reply, Request, Server};
 use serde_json::json;
-use simulator::{Act, Fault, Reply, Request, Server};
 
 use super::{
     report::{InvocationResult, Report},

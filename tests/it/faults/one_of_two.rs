@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use fake_aws::Act;
 use serde_json::{Value, json};
-use simulator::Act;
 
 use super::{
     cell::Call,

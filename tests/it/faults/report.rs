@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fake_aws::FunctionError;
 use serde_json::{Value, json};
-use simulator::FunctionError;
 use tokio::{
     sync::Semaphore,
     task::{JoinHandle, spawn},

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fake_aws::{Proxy, Reply, Sns, WorkSpaces, description};
 use serde_json::{Value, json};
-use simulator::{Proxy, Reply, Sns, WorkSpaces, description};
 
 use crate::support::{
     Rig, Stage, announced,

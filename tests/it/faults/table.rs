@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use simulator::Fault;
+use fake_aws::Fault;
 
 use super::{
     cell::{Call, Cell, Storage, When},

@@ -1,7 +1,7 @@
 //! Checks that must hold for any bytes: as an event, as the response of a service, and as a record.
 //!
-//! The fuzz targets in `fuzz/` use these checks to look for bytes that break them (`make fuzz`). The tests here run them on
-//! the files in `fuzz/corpus`, so that a bug that was found once stays fixed.
+//! The fuzz targets in `tests/fuzz/` use these checks to look for bytes that break them (`make fuzz`). The tests here run them on
+//! the files in `tests/fuzz/corpus`, so that a bug that was found once stays fixed.
 //!
 //! `cargo test --locked --test it fuzzed::`; the output of a failing test ends with the path of the file.
 
@@ -14,7 +14,7 @@ use std::path::Path;
 /// Runs a check on every file of a corpus, and on no bytes at all.
 fn replay(corpus: &str, check: impl Fn(&[u8])) {
     check(b"");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(corpus);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(corpus);
     let mut files = 0;
     for file in std::fs::read_dir(folder).expect("the corpus exists") {
         let path = file.expect("an entry").path();

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use fake_aws::{Act, Fault, Proxy, Quota, Reply, description};
 use serde_json::{Value, json};
-use simulator::{Act, Fault, Proxy, Quota, Reply, description};
 
 use super::{quota::limit, records::new_records};
 use crate::support::{Stage, image, imports};

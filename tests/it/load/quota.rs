@@ -5,8 +5,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use fake_aws::Quota;
 use serde_json::json;
-use simulator::Quota;
 use tokio::join;
 
 use super::{

@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fake_aws::{Proxy, description};
 use serde_json::{Value, json};
-use simulator::{Proxy, description};
 
 use super::process::Usage;
 use crate::support::{Rig, Stage, announced, emulator::ministack, event, image, imports, number_from_env};

@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use fake_aws::description;
 use serde_json::{Value, json};
-use simulator::description;
 
 use crate::support::{Rig, announced, event, image, imports};
 

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use fake_aws::description;
 use serde_json::{Value, json};
-use simulator::description;
 
 use super::process::Usage;
 use crate::support::{Rig, announced, event, fake_table, image, number_from_env};

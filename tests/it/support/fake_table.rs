@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use fake_aws::{Reply, Request, Server};
 use serde_json::{Value, json};
-use simulator::{Reply, Request, Server};
 
 use super::{Stage, private_ca::PrivateCa};
 

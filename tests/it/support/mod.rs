@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 
+use fake_aws::{Answer, FunctionError, RuntimeApi, Sns, WorkSpaces};
 use serde_json::{Value, json};
-use simulator::{Answer, FunctionError, RuntimeApi, Sns, WorkSpaces};
 
 pub(crate) use self::output::{SECRET_KEY, SESSION_TOKEN};
 use self::{output::Output, private_ca::PrivateCa};

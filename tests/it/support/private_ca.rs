@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use simulator::Tls;
+use fake_aws::Tls;
 
 /// The authority. Its file is removed when it is dropped, so it must live until the functions have started.
 pub(crate) struct PrivateCa {

@@ -18,7 +18,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use simulator::{Answer, Fault, Proxy, STATES, Sns, SnsAnswer, Tls, WorkSpaces, description};
+use fake_aws::{Answer, Fault, Proxy, STATES, Sns, SnsAnswer, Tls, WorkSpaces, description};
 
 type TestResult = Result<(), Box<dyn Error>>;
 

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../../tests/it/fuzzed/record.rs"]
+#[path = "../../it/fuzzed/record.rs"]
 mod record;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| record::check(bytes));

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../../tests/it/fuzzed/event.rs"]
+#[path = "../../it/fuzzed/event.rs"]
 mod event;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| event::check(bytes));

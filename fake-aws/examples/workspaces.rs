@@ -26,8 +26,8 @@ use std::{
     io::{self, Write as _},
 };
 
+use fake_aws::{Answer, WorkSpaces, description};
 use serde_json::{Map, Value, json};
-use simulator::{Answer, WorkSpaces, description};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 #[tokio::main(flavor = "current_thread")]
