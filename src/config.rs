@@ -14,7 +14,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive, str::FromStr, time::Duration};
 
-use crate::error::Error;
+use crate::{error::Error, import::Record};
 
 const TOPIC_ARN: &str = "TOPIC_ARN";
 const LEDGER_TABLE: &str = "LEDGER_TABLE";
@@ -23,9 +23,6 @@ const STALL_AFTER_SECONDS: &str = "STALL_AFTER_SECONDS";
 const MAX_RESPONSE_BYTES: &str = "MAX_RESPONSE_BYTES";
 const CONNECT_IN_INIT: &str = "CONNECT_IN_INIT";
 const CHAT: &str = "CHAT";
-
-/// The minimum share of a response that each record gets, in bytes.
-const BYTES_PER_RECORD: usize = 512;
 
 /// The function's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +102,7 @@ impl Config {
     /// The maximum number of records per event.
     #[must_use]
     pub fn max_records(&self) -> usize {
-        self.max_response_bytes / BYTES_PER_RECORD
+        self.max_response_bytes / Record::MAX_BYTES
     }
 }
 

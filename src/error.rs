@@ -32,14 +32,14 @@ impl fmt::Display for Service {
 
 /// A failed call to a service.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{service}.{code}: {cause}")]
+#[error("{service}.{code}: {message}")]
 pub struct CallError {
     /// The service that was called.
     pub service: Service,
     /// The service's error code without a namespace, or `Timeout`, `Unreachable` or `BadResponse`.
     pub code: String,
     /// The service's message, or the error and its sources if the service sent none.
-    pub cause: String,
+    pub message: String,
     /// Whether the error may pass by itself: throttling, an outage, no answer, or one that could not be understood.
     pub transient: bool,
 }
@@ -58,8 +58,8 @@ pub enum NotSent {
 impl CallError {
     /// There was no answer in time.
     #[must_use]
-    pub fn timeout(service: Service, cause: impl Into<String>) -> Self {
-        Self { service, code: "Timeout".to_owned(), cause: cause.into(), transient: true }
+    pub fn timeout(service: Service, message: impl Into<String>) -> Self {
+        Self { service, code: "Timeout".to_owned(), message: message.into(), transient: true }
     }
 
     /// The call was unanswered or unsent when its time ran out.
@@ -70,8 +70,8 @@ impl CallError {
 
     /// The answer could not be understood.
     #[must_use]
-    pub fn bad_response(service: Service, cause: impl Into<String>) -> Self {
-        Self { service, code: "BadResponse".to_owned(), cause: cause.into(), transient: true }
+    pub fn bad_response(service: Service, message: impl Into<String>) -> Self {
+        Self { service, code: "BadResponse".to_owned(), message: message.into(), transient: true }
     }
 
     /// The name in `errorType` and `CheckError.Error`, such as `Sns.NotFound`.
@@ -80,10 +80,11 @@ impl CallError {
         format!("{}.{}", self.service, self.code)
     }
 
-    /// The cause, shortened to 300 characters.
+    /// The message, shortened to the 300 characters of a `Cause`.
     #[must_use]
     pub fn cause(&self) -> &str {
-        self.cause.char_indices().nth(MAX_CAUSE_CHARS).map_or(&self.cause, |(end, _)| &self.cause[..end])
+        let end = self.message.char_indices().nth(MAX_CAUSE_CHARS).map_or(self.message.len(), |(end, _)| end);
+        &self.message[..end]
     }
 
     /// The error as a record carries it.
@@ -94,7 +95,7 @@ impl CallError {
 }
 
 /// Why an invocation fails. It fails only if it could do nothing useful.
-#[derive(thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 pub enum Error {
     /// The event is malformed. The text names every offending place.
     #[error("{0}")]

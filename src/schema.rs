@@ -4,8 +4,8 @@ use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::Recursiv
 use serde_json::Value;
 
 use crate::{
-    announcement::message::Body,
     import::{Description, Record},
+    message::Body,
     response::Response,
 };
 

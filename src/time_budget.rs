@@ -1,10 +1,31 @@
-//! How an invocation divides the time that it has left.
+//! The time of one invocation: the time of day, and how the time that is left is divided.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use crate::import::Timestamp;
+
+/// The time of day during one invocation. It is read once and moves on with Tokio's clock, which tests can pause.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: SystemTime,
+    instant: Instant,
+}
+
+impl Clock {
+    /// A clock that shows this time now.
+    #[must_use]
+    pub fn starting_at(started: SystemTime) -> Self {
+        Self { started, instant: Instant::now() }
+    }
+
+    /// The time of day.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from(self.started + self.instant.elapsed())
+    }
+}
 
 /// The deadlines of the steps of the flow, computed once when the invocation starts.
 ///
@@ -35,7 +56,7 @@ impl TimeBudget {
     /// What each record adds to that. With the CPU of 128 MB, building its part of the response and logging its error takes
     /// about as long.
     const FOR_RECORD: Duration = Duration::from_micros(100);
-    /// The maximum time reserved for announcing and writing. More is never needed.
+    /// The maximum time reserved for announcing and writing.
     const MAX_RESERVED: Duration = Duration::from_secs(15);
     /// No Lambda invocation ended before November 2014, when AWS introduced the service.
     const FIRST_DEADLINE_MS: i64 = 1_415_000_000_000;
@@ -65,10 +86,10 @@ impl TimeBudget {
     /// before 2014 is the number of milliseconds left instead: `cargo lambda watch` reports 600,000. The invocation returns
     /// this many records.
     #[must_use]
-    pub fn until(deadline_ms: u64, now: SystemTime, records: usize) -> Option<Self> {
-        let now = Timestamp::from(now).millis();
+    pub fn until(deadline_ms: u64, now: Timestamp, records: usize) -> Option<Self> {
         let deadline = i64::try_from(deadline_ms).unwrap_or(i64::MAX);
-        let remaining = if deadline < Self::FIRST_DEADLINE_MS { deadline } else { deadline.saturating_sub(now) };
+        let remaining =
+            if deadline < Self::FIRST_DEADLINE_MS { deadline } else { deadline.saturating_sub(now.millis()) };
         Self::divide(Duration::from_millis(u64::try_from(remaining).unwrap_or_default()), records)
     }
 }
@@ -106,7 +127,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_is_in_milliseconds_since_1970() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_780_001);
+        let now = Timestamp::from_millis(1_767_780_001_000).expect("in range");
         let budget = TimeBudget::until(1_767_780_004_000, now, 0).expect("enough time");
         assert_eq!(budget.mark_until - Instant::now(), Duration::from_millis(2_400));
         assert!(TimeBudget::until(1_767_780_000_000, now, 0).is_none(), "in the past");

@@ -26,7 +26,7 @@ pub use self::http::{Ending, Fault, Reply, Request, Server};
 pub use self::proxy::{Act, Proxy};
 pub use self::quota::Quota;
 pub use self::runtime_api::{FunctionError, Invocation, RuntimeApi};
-pub use self::service::{Handle, Service};
+pub use self::service::{FakeService, Handle};
 pub use self::sns::{Published, Sns, SnsAnswer};
 pub use self::tls::Tls;
 pub use self::workspaces::{Answer, Call, DescriptionBody, ListCall, STATES, WorkSpaces, description};

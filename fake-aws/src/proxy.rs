@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use crate::{
     http::{Fault, Reply, Request},
     lock,
-    service::{Handle, Service},
+    service::{FakeService, Handle},
     tls::Tls,
 };
 
@@ -41,7 +41,7 @@ type Hook = Arc<dyn Fn(&str, &Request) -> Act + Send + Sync>;
 
 /// Forwards every request to a real endpoint (an emulator), unless a hook decides otherwise. `Host` and the signature
 /// stay unchanged.
-pub type Proxy = Service<Backend>;
+pub type Proxy = FakeService<Backend>;
 
 /// The endpoint, the hook, and the requests received.
 pub struct Backend {

@@ -15,12 +15,12 @@ pub trait Handle: Send + Sync + 'static {
 
 /// A running service. Clones share the backend and the server, which stops when the last clone is dropped.
 #[derive(Debug)]
-pub struct Service<B> {
+pub struct FakeService<B> {
     pub(crate) backend: Arc<B>,
     server: Arc<Server>,
 }
 
-impl<B: Handle> Service<B> {
+impl<B: Handle> FakeService<B> {
     /// Starts a server that answers from `backend`, over TLS if `tls` is given.
     ///
     /// # Errors
@@ -38,7 +38,7 @@ impl<B: Handle> Service<B> {
     }
 }
 
-impl<B: Handle + Default> Service<B> {
+impl<B: Handle + Default> FakeService<B> {
     /// Starts over plain HTTP.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl<B: Handle + Default> Service<B> {
     }
 }
 
-impl<B> Service<B> {
+impl<B> FakeService<B> {
     /// The endpoint's URL, for an `AWS_ENDPOINT_URL_*` variable.
     #[must_use]
     pub fn url(&self) -> String {
@@ -71,7 +71,7 @@ impl<B> Service<B> {
 }
 
 // Not derived: that would require a backend that implements `Clone`.
-impl<B> Clone for Service<B> {
+impl<B> Clone for FakeService<B> {
     fn clone(&self) -> Self {
         Self { backend: Arc::clone(&self.backend), server: Arc::clone(&self.server) }
     }

@@ -1,9 +1,9 @@
-//! Builds the SDK clients. All of them share one HTTP client and so one TLS setup.
+//! Configures the SDK from the environment. All clients share one HTTP client and so one TLS setup.
 
-use std::{env, ffi::OsString, str::FromStr as _, time::Duration};
+use std::{env, os::unix::process::CommandExt as _, process::Command, str::FromStr as _, time::Duration};
 
 use aws_config::{
-    AppName, BehaviorVersion, Region, SdkConfig, default_provider,
+    AppName, BehaviorVersion, SdkConfig, default_provider,
     ecs::EcsCredentialsProvider,
     environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
     identity::IdentityCache,
@@ -15,110 +15,22 @@ use aws_config::{
 };
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use futures_util::{FutureExt, future::join_all};
-use tokio::time::timeout;
 
 use super::{http_client::http_client, tls::client_config};
-use crate::{
-    announcement::Sns,
-    config::Config,
-    error::{CallError, Error, Service},
-    ledger::{ConfiguredLedger, LedgerTable},
-    workspaces::WorkSpaces,
-};
+use crate::error::Error;
 
-/// How long Init waits for connections. Init is billed, and a start without connections works, only more slowly.
-const CONNECT_IN_INIT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time limit for name resolution, TCP connection and TLS handshake together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The time limit of one attempt. The SDK has none by default. `deadline.rs` limits calls with all their attempts.
+/// The time limit of one attempt. The SDK has none by default. `call.rs` limits calls with all their attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of attempts of a call unless `AWS_MAX_ATTEMPTS` says otherwise. The SDK's three last for 150 ms; ten outlast
 /// an outage of a few seconds.
-const MAX_ATTEMPTS: u32 = 10;
-
-/// The adapters to the services, ready to be called.
-#[derive(Clone, Debug)]
-pub struct Clients {
-    /// Amazon WorkSpaces.
-    pub workspaces: WorkSpaces,
-    /// The SNS topic.
-    pub topic: Sns,
-    /// The configured ledger.
-    pub ledger: ConfiguredLedger,
-    /// The Region of the imports.
-    pub region: String,
-}
-
-impl Clients {
-    /// Builds the clients from the environment and, unless `CONNECT_IN_INIT` is off, opens a connection to each service.
-    /// Without `credentials`, Lambda's are used. A connection that cannot be opened now is logged; the first call opens
-    /// it later.
-    ///
-    /// # Errors
-    /// [`Error::InvalidConfiguration`] if no Region is set, or if a variable for retries or certificates is invalid.
-    pub async fn start(config: &Config, credentials: Option<SharedCredentialsProvider>) -> Result<Self, Error> {
-        warn_of_proxies();
-        let clients = Self::new(config, credentials).await?;
-        if config.connect_in_init {
-            for problem in clients.connect().await {
-                tracing::warn!(
-                    Error = problem.name(),
-                    Cause = problem.cause(),
-                    "no connection could be opened during Init"
-                );
-            }
-        }
-        Ok(clients)
-    }
-
-    async fn new(config: &Config, credentials: Option<SharedCredentialsProvider>) -> Result<Self, Error> {
-        let sdk = sdk_config(credentials, http_client(client_config()?, CONNECT_TIMEOUT)).await?;
-        let region = sdk.region().map(ToString::to_string).unwrap_or_default();
-        let mut workspaces = aws_sdk_workspaces::config::Builder::from(&sdk);
-        workspaces.set_endpoint_url(endpoint("WORKSPACES"));
-        // The topic's Region may differ from the Region of the imports.
-        let topic_region = Region::new(config.topic.region.clone());
-        let mut sns = aws_sdk_sns::config::Builder::from(&sdk).region(topic_region);
-        sns.set_endpoint_url(endpoint("SNS"));
-        let ledger = config.ledger_table.as_ref().map_or(ConfiguredLedger::PayloadOnly, |table| {
-            let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&sdk);
-            dynamodb.set_endpoint_url(endpoint("DYNAMODB"));
-            let client = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
-            ConfiguredLedger::Table(LedgerTable::new(client, table, config.concurrency))
-        });
-        Ok(Self {
-            workspaces: WorkSpaces::new(aws_sdk_workspaces::Client::from_conf(workspaces.build())),
-            topic: Sns::new(aws_sdk_sns::Client::from_conf(sns.build()), config.topic.clone()),
-            ledger,
-            region,
-        })
-    }
-
-    /// Opens a connection to each service. Returns the errors of those that failed.
-    async fn connect(&self) -> Vec<CallError> {
-        let ledger = async {
-            match &self.ledger {
-                ConfiguredLedger::PayloadOnly => Ok(()),
-                ConfiguredLedger::Table(table) => table.connect().await,
-            }
-        };
-        let services = [
-            (Service::WorkSpaces, self.workspaces.connect().boxed()),
-            (Service::Sns, self.topic.connect().boxed()),
-            (Service::DynamoDb, ledger.boxed()),
-        ];
-        let connecting = services.map(|(service, connecting)| async move {
-            let late =
-                |_| Err(CallError::timeout(service, format!("no connection within {CONNECT_IN_INIT_TIMEOUT:?}")));
-            timeout(CONNECT_IN_INIT_TIMEOUT, connecting).await.unwrap_or_else(late)
-        });
-        join_all(connecting).await.into_iter().filter_map(Result::err).collect()
-    }
-}
+const DEFAULT_ATTEMPTS: u32 = 10;
+const RETRY_MODE: &str = "AWS_RETRY_MODE";
+const MAX_ATTEMPTS: &str = "AWS_MAX_ATTEMPTS";
 
 /// The HTTP client does not support proxies. Says so if one is configured, because the SDK's own client would use it.
-fn warn_of_proxies() {
+pub(super) fn warn_of_proxies() {
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         if env::var_os(name).is_some_and(|proxy| !proxy.is_empty()) {
             tracing::warn!(Variable = name, "this function does not use a proxy");
@@ -126,12 +38,14 @@ fn warn_of_proxies() {
     }
 }
 
-/// The SDK configuration from Lambda's environment. The SDK's default providers also look for profiles, web identities
-/// and instance metadata. Lambda has none of these, and the code for them makes up a tenth of the binary.
-async fn sdk_config(
-    credentials: Option<SharedCredentialsProvider>,
-    http_client: SharedHttpClient,
-) -> Result<SdkConfig, Error> {
+/// The SDK configuration from Lambda's environment, with Lambda's credentials unless others are given. The SDK's default
+/// providers also look for profiles, web identities and instance metadata. Lambda has none of these, and the code for
+/// them makes up a tenth of the binary.
+///
+/// # Errors
+/// [`Error::InvalidConfiguration`] if no Region is set, or if a variable for endpoints, retries or certificates is invalid.
+pub(super) async fn sdk_config(credentials: Option<SharedCredentialsProvider>) -> Result<SdkConfig, Error> {
+    let http_client = http_client(client_config()?, CONNECT_TIMEOUT);
     let region = EnvironmentVariableRegionProvider::new().region().await.ok_or_else(|| {
         Error::InvalidConfiguration("AWS_REGION is missing: set it to the Region of the imports".to_owned())
     })?;
@@ -151,7 +65,7 @@ async fn sdk_config(
         .timeout_config(timeouts)
         // This would watch the speed of each body. For responses of a few KB, the time limit of an attempt is enough.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    sdk.set_use_fips(flag("AWS_USE_FIPS_ENDPOINT")).set_use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT"));
+    sdk.set_use_fips(flag("AWS_USE_FIPS_ENDPOINT")?).set_use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT")?);
     Ok(sdk.build())
 }
 
@@ -161,20 +75,35 @@ async fn sdk_config(
 /// # Errors
 /// [`Error::InvalidConfiguration`] for values over which the SDK would panic.
 async fn retry_config() -> Result<RetryConfig, Error> {
-    let invalid = |name: &str, expected: &str| Error::InvalidConfiguration(format!("{name} must be {expected}"));
-    let attempts = env::var_os("AWS_MAX_ATTEMPTS");
-    let is_number =
-        |text: &OsString| text.to_str().and_then(|text| text.parse().ok()).is_some_and(|number: u32| number > 0);
-    if attempts.as_ref().is_some_and(|text| !is_number(text)) {
-        return Err(invalid("AWS_MAX_ATTEMPTS", "a positive integer"));
-    }
-    let is_mode = |text: &OsString| text.to_str().is_some_and(|text| RetryMode::from_str(text).is_ok());
-    if env::var_os("AWS_RETRY_MODE").is_some_and(|text| !is_mode(&text)) {
-        return Err(invalid("AWS_RETRY_MODE", "standard or adaptive"));
-    }
+    variable(RETRY_MODE, "standard or adaptive", |text| RetryMode::from_str(text).ok())?;
+    let is_positive = |text: &str| text.parse().ok().filter(|attempts: &u32| *attempts > 0);
+    let attempts = variable(MAX_ATTEMPTS, "a positive integer", is_positive)?;
+    restart_without_empty_variables()?;
     let provider = default_provider::retry_config::default_provider().configure(&ProviderConfig::empty());
     let retries = provider.retry_config().await.with_initial_backoff(Duration::from_millis(200));
-    Ok(if attempts.is_none() { retries.with_max_attempts(MAX_ATTEMPTS) } else { retries })
+    Ok(if attempts.is_none() { retries.with_max_attempts(DEFAULT_ATTEMPTS) } else { retries })
+}
+
+/// Starts the process again without the retry variables that are empty, if there are any: the SDK would panic over them,
+/// and they cannot be removed from a running process safely.
+///
+/// # Errors
+/// [`Error::Internal`] if the process cannot be started again.
+fn restart_without_empty_variables() -> Result<(), Error> {
+    let is_empty = |name: &&str| env::var_os(name).is_some_and(|value| value.is_empty());
+    let empty: Vec<&str> = [RETRY_MODE, MAX_ATTEMPTS].into_iter().filter(is_empty).collect();
+    if empty.is_empty() {
+        return Ok(());
+    }
+    let failed =
+        |error: std::io::Error| Error::Internal(format!("cannot restart without {}: {error}", empty.join(" and ")));
+    let mut again = Command::new(env::current_exe().map_err(failed)?);
+    again.args(env::args_os().skip(1));
+    for name in &empty {
+        again.env_remove(name);
+    }
+    // This returns only if it fails.
+    Err(failed(again.exec()))
 }
 
 /// The credentials of the function's role, from the environment or from the endpoint that the environment names.
@@ -188,11 +117,23 @@ fn lambda_credentials(http_client: &SharedHttpClient) -> SharedCredentialsProvid
 
 /// The endpoint of a service as the environment sets it: `AWS_ENDPOINT_URL_…`, otherwise `AWS_ENDPOINT_URL`. Both are the
 /// SDK's own variables.
-fn endpoint(service: &str) -> Option<String> {
+pub(super) fn endpoint(service: &str) -> Option<String> {
     let named = |name: &str| env::var(name).ok().filter(|url| !url.is_empty());
     named(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| named("AWS_ENDPOINT_URL"))
 }
 
-fn flag(name: &str) -> Option<bool> {
-    env::var(name).ok()?.to_ascii_lowercase().parse().ok()
+fn flag(name: &str) -> Result<Option<bool>, Error> {
+    variable(name, "true or false", |text| text.to_ascii_lowercase().parse().ok())
+}
+
+/// The value of one of the SDK's own variables, if it is set and not empty.
+///
+/// # Errors
+/// [`Error::InvalidConfiguration`] if it is not as `expected`.
+fn variable<T>(name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Error> {
+    let Some(value) = env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    match value.to_str().and_then(parse) {
+        Some(value) => Ok(Some(value)),
+        None => Err(Error::InvalidConfiguration(format!("{name} must be {expected}"))),
+    }
 }

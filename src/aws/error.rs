@@ -15,44 +15,33 @@ const MAX_CODE_BYTES: usize = 128;
 /// Names the error of one attempt of a call, which got a response with this HTTP status or none: the service's error code
 /// if it sent one, otherwise `Timeout`, `Unreachable` (no server was reached) or `BadResponse` (the response could not be
 /// understood).
-pub(crate) fn attempt_error<E>(service: Service, error: &OrchestratorError<Error>, status: Option<u16>) -> CallError
+pub(super) fn attempt_error<E>(service: Service, error: &OrchestratorError<Error>, status: Option<u16>) -> CallError
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
 {
     if let Some(error) = error.as_operation_error().and_then(|error| error.downcast_ref::<E>()) {
         return service_error(service, error, status.unwrap_or_default());
     }
-    let timed_out = error.as_connector_error().is_some_and(ConnectorError::is_timeout);
-    let phase = match () {
-        () if timed_out || error.is_timeout_error() => Phase::TimedOut,
-        () if error.is_response_error() || status.is_some() => Phase::Response,
-        () => Phase::Request,
-    };
+    let timed_out = error.is_timeout_error() || error.as_connector_error().is_some_and(ConnectorError::is_timeout);
+    let responded = error.is_response_error() || status.is_some();
     // The text of the outermost error only names its kind.
-    failure(service, error.source().unwrap_or(error), phase)
+    let cause = error.source().unwrap_or(error);
+    let code = if is_not_http(cause) {
+        "BadResponse"
+    } else if timed_out {
+        "Timeout"
+    } else if responded {
+        "BadResponse"
+    } else {
+        "Unreachable"
+    };
+    CallError { service, code: code.to_owned(), message: text(cause), transient: true }
 }
 
 /// Names the error of a call that got no response.
-pub(crate) fn unreachable(service: Service, error: &(dyn StdError + 'static)) -> CallError {
-    failure(service, error, Phase::Request)
-}
-
-/// Where a call failed that got no error from the service.
-#[derive(Clone, Copy)]
-enum Phase {
-    Request,
-    Response,
-    TimedOut,
-}
-
-fn failure(service: Service, error: &(dyn StdError + 'static), phase: Phase) -> CallError {
-    let code = match phase {
-        _ if is_not_http(error) => "BadResponse",
-        Phase::TimedOut => "Timeout",
-        Phase::Response => "BadResponse",
-        Phase::Request => "Unreachable",
-    };
-    CallError { service, code: code.to_owned(), cause: text(error), transient: true }
+pub(super) fn unreachable(service: Service, error: &(dyn StdError + 'static)) -> CallError {
+    let code = if is_not_http(error) { "BadResponse" } else { "Unreachable" };
+    CallError { service, code: code.to_owned(), message: text(error), transient: true }
 }
 
 /// The error that the service itself reported with this HTTP status.
@@ -61,15 +50,15 @@ where
     E: StdError + ProvideErrorMetadata + 'static,
 {
     let code = error.code().and_then(wire_code).unwrap_or("BadResponse").to_owned();
-    let cause = match error.message() {
+    let message = match error.message() {
         Some(message) if !message.is_empty() => message.to_owned(),
         _ => text(error),
     };
-    CallError { service, transient: is_transient(&code, status), code, cause }
+    CallError { service, transient: is_transient(&code, status), code, message }
 }
 
 /// Whether an error that a service reports may pass by itself: throttling, an outage, or a code that is missing.
-pub(crate) fn is_transient(code: &str, status: u16) -> bool {
+pub(super) fn is_transient(code: &str, status: u16) -> bool {
     status >= 500 || status == 429 || code == "BadResponse" || is_throttling(code)
 }
 
@@ -93,7 +82,7 @@ fn is_not_http(error: &(dyn StdError + 'static)) -> bool {
 
 /// The code without the namespace before `#` and without what some services append after `:`. Returns `None` if the rest
 /// is not a name, because no state machine could match it.
-pub(crate) fn wire_code(code: &str) -> Option<&str> {
+pub(super) fn wire_code(code: &str) -> Option<&str> {
     let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
     let code = code.split_once(':').map_or(code, |(code, _)| code);
     let is_name = (1..=MAX_CODE_BYTES).contains(&code.len())

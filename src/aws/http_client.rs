@@ -35,7 +35,7 @@ use super::error::chain;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Speaks HTTP/1.1, over TLS if the URL asks for it. All services share the connection pool, and so `connect_timeout`.
-pub(crate) fn http_client(tls: ClientConfig, connect_timeout: Duration) -> SharedHttpClient {
+pub(super) fn http_client(tls: ClientConfig, connect_timeout: Duration) -> SharedHttpClient {
     let mut tcp = TcpConnector::new();
     tcp.set_nodelay(true);
     // The layer above decides between HTTP and HTTPS.

@@ -1,8 +1,147 @@
-//! The AWS SDK plumbing: clients, TLS, connections opened during Init, deadlines of calls, and the names of errors.
+//! AWS: everything that knows the SDK. [`Aws`] is the port's implementation over real services.
 
-pub mod clients;
-pub(crate) mod deadline;
-pub(crate) mod error;
+mod call;
+mod clients;
+mod dynamodb;
+mod error;
 mod http_client;
+mod ping;
+mod sns;
 mod tls;
-pub(crate) mod warm_up;
+mod workspaces;
+
+use std::time::Duration;
+
+use aws_config::{Region, SdkConfig};
+pub use aws_credential_types::provider::SharedCredentialsProvider;
+use futures_util::{FutureExt, future::join_all};
+use tokio::time::{Instant, timeout};
+
+use self::{
+    clients::{endpoint, sdk_config, warn_of_proxies},
+    dynamodb::LedgerTable,
+    sns::Sns,
+    workspaces::WorkSpaces,
+};
+use crate::{
+    config::Config,
+    error::{CallError, Error, Service},
+    import::ImageId,
+    message::Message,
+    services::{DescribeOutcome, Items, SearchOutcome, Services, Write, WriteOutcome},
+};
+
+/// How long Init waits for connections. Init is billed, and a start without connections works, only more slowly.
+const CONNECT_IN_INIT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The services on AWS, ready to be called.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    workspaces: WorkSpaces,
+    sns: Sns,
+    /// `None` if the payload carries everything. There is then nothing to read or write, and nothing can be late.
+    ledger: Option<LedgerTable>,
+    region: String,
+}
+
+impl Aws {
+    /// Builds the clients from the environment and, unless `CONNECT_IN_INIT` is off, opens a connection to each service.
+    /// Without `credentials`, Lambda's are used. A connection that cannot be opened now is logged; the first call opens
+    /// it later.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfiguration`] if no Region is set, or if one of the SDK's variables is invalid.
+    pub(crate) async fn start(config: &Config, credentials: Option<SharedCredentialsProvider>) -> Result<Self, Error> {
+        warn_of_proxies();
+        let aws = Self::new(&sdk_config(credentials).await?, config);
+        if config.connect_in_init {
+            for error in aws.connect().await {
+                tracing::warn!(
+                    Error = error.name(),
+                    Cause = error.cause(),
+                    "no connection could be opened during Init"
+                );
+            }
+        }
+        Ok(aws)
+    }
+
+    /// Builds the clients, with the SDK configured like this.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
+        let region = sdk.region().map(ToString::to_string).unwrap_or_default();
+        let mut workspaces = aws_sdk_workspaces::config::Builder::from(sdk);
+        workspaces.set_endpoint_url(endpoint("WORKSPACES"));
+        // The topic's Region may differ from the Region of the imports.
+        let topic_region = Region::new(config.topic.region.clone());
+        let mut sns = aws_sdk_sns::config::Builder::from(sdk).region(topic_region);
+        sns.set_endpoint_url(endpoint("SNS"));
+        let ledger = config.ledger_table.as_ref().map(|table| {
+            let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk);
+            dynamodb.set_endpoint_url(endpoint("DYNAMODB"));
+            let client = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
+            LedgerTable::new(client, table.clone(), config.concurrency)
+        });
+        Self {
+            workspaces: WorkSpaces::new(aws_sdk_workspaces::Client::from_conf(workspaces.build())),
+            sns: Sns::new(aws_sdk_sns::Client::from_conf(sns.build()), config.topic.clone()),
+            ledger,
+            region,
+        }
+    }
+
+    /// The Region of the imports.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Opens a connection to each service. Returns the errors of those that failed.
+    async fn connect(&self) -> Vec<CallError> {
+        let mut connecting =
+            vec![(Service::WorkSpaces, self.workspaces.connect().boxed()), (Service::Sns, self.sns.connect().boxed())];
+        if let Some(ledger) = &self.ledger {
+            connecting.push((Service::DynamoDb, ledger.connect().boxed()));
+        }
+        let connecting = connecting.into_iter().map(|(service, connecting)| async move {
+            let late =
+                |_| Err(CallError::timeout(service, format!("no connection within {CONNECT_IN_INIT_TIMEOUT:?}")));
+            timeout(CONNECT_IN_INIT_TIMEOUT, connecting).await.unwrap_or_else(late)
+        });
+        join_all(connecting).await.into_iter().filter_map(Result::err).collect()
+    }
+}
+
+impl Services for Aws {
+    async fn list_pending(&self, deadline: Instant) -> SearchOutcome {
+        self.workspaces.list_pending(deadline).await
+    }
+
+    async fn describe(&self, image_id: &ImageId, deadline: Instant) -> DescribeOutcome {
+        self.workspaces.describe(image_id, deadline).await
+    }
+
+    async fn publish(&self, batch: &[Message], deadline: Instant) -> Vec<Result<(), CallError>> {
+        self.sns.publish(batch, deadline).await
+    }
+
+    async fn read_items(&self, image_ids: &[&ImageId], deadline: Instant) -> Items {
+        match &self.ledger {
+            Some(ledger) => ledger.read(image_ids, deadline).await,
+            None => Items::new(),
+        }
+    }
+
+    async fn find_unsettled(&self, deadline: Instant) -> SearchOutcome {
+        match &self.ledger {
+            Some(ledger) => ledger.find_unsettled(deadline).await,
+            None => SearchOutcome::default(),
+        }
+    }
+
+    async fn write_item(&self, write: Write<'_>, deadline: Instant) -> WriteOutcome {
+        match &self.ledger {
+            Some(ledger) => ledger.write(write, deadline).await,
+            None => WriteOutcome::Written,
+        }
+    }
+}

@@ -18,7 +18,7 @@ const SSL_CERT_DIR: &str = "SSL_CERT_DIR";
 ///
 /// # Errors
 /// [`Error::InvalidConfiguration`] if `AWS_CA_BUNDLE`, `SSL_CERT_FILE` or `SSL_CERT_DIR` does not name certificates.
-pub(crate) fn client_config() -> Result<ClientConfig, Error> {
+pub(super) fn client_config() -> Result<ClientConfig, Error> {
     let mut provider = ring::default_provider();
     // A handshake hashes a lot, and Lambda's CPUs have instructions for SHA-256 but not for SHA-384.
     provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);

@@ -1,16 +1,54 @@
-//! Reads the fields of one object of an event. Each malformed field is reported with its place.
+//! Reads the fields of one object of an event, and collects every place of the event that is malformed.
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{
-    json::{A_NUMBER, Object, field, kind_of, object},
-    problems::Problems,
+use super::json::{A_NUMBER, Object, field, kind_of, object};
+use crate::{
+    error::Error,
+    import::{CarriedDescription, Checkpoint, ImageId, Kind, State, Transition},
 };
-use crate::import::{CarriedDescription, Checkpoint, ImageId, Kind, State, Transition};
 
 const A_STATE: &str = "a state (a string)";
 const THE_NEXT_NUMBER: &str = "the record's Sequence + 1";
+
+/// How many places an error message names. The rest are counted.
+const MAX_PLACES: usize = 20;
+
+/// The malformed places of an event, in the event's order.
+#[derive(Default)]
+pub(super) struct Problems {
+    named: Vec<String>,
+    more: usize,
+}
+
+impl Problems {
+    /// Adds a problem. The place of the event as a whole is empty.
+    pub(super) fn add(&mut self, place: &str, problem: &str) {
+        if self.named.len() == MAX_PLACES {
+            self.more += 1;
+        } else if place.is_empty() {
+            self.named.push(problem.to_owned());
+        } else {
+            self.named.push(format!("{place}: {problem}"));
+        }
+    }
+
+    /// Whether there are no problems.
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty()
+    }
+
+    /// # Errors
+    /// [`Error::InvalidEvent`] if there are any problems.
+    pub(super) fn into_result(self) -> Result<(), Error> {
+        let Self { mut named, more } = self;
+        if more > 0 {
+            named.push(format!("and {more} more"));
+        }
+        if named.is_empty() { Ok(()) } else { Err(Error::InvalidEvent(named.join("; "))) }
+    }
+}
 
 /// The fields of one object.
 pub(super) struct Fields<'a, 'p> {
@@ -108,8 +146,9 @@ impl Fields<'_, '_> {
         kind
     }
 
-    /// What the record owes. Its number is not compared with a malformed `Sequence`, which has been reported already.
-    pub(super) fn owed(&mut self, sequence: Option<u64>) -> Option<Transition> {
+    /// What the record owes. `next` is the number that it must have, unless the record's `Sequence` is malformed, which has
+    /// been reported already.
+    pub(super) fn owed(&mut self, next: Option<u64>) -> Option<Transition> {
         let owed = field(&self.raw, "Owed")?;
         let place = format!("{}.Owed", self.place);
         let Some(raw) = object(owed) else {
@@ -125,7 +164,7 @@ impl Fields<'_, '_> {
         let number = fields.number("Sequence", THE_NEXT_NUMBER);
         if number.is_some_and(|number| number > Checkpoint::MAX_SEQUENCE) {
             fields.problem("Sequence", &format!("must be at most {}", Checkpoint::MAX_SEQUENCE));
-        } else if number.zip(sequence).is_some_and(|(number, sequence)| number != sequence + 1) {
+        } else if number.is_some() && next.is_some() && number != next {
             fields.problem("Sequence", "must be the record's Sequence + 1");
         }
         Some(Transition { kind: kind?, sequence: number?, from, to: to? })

@@ -6,7 +6,6 @@
 
 mod fields;
 mod json;
-mod problems;
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -15,9 +14,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use self::{
-    fields::Fields,
+    fields::{Fields, Problems},
     json::{Object, field, kind_of, object},
-    problems::Problems,
 };
 use crate::{
     error::Error,
@@ -157,8 +155,9 @@ fn read_imports(imports: &RawValue, place: &str, max_records: usize, problems: &
     if entries.len() > max_records {
         let count = entries.len();
         let problem = format!(
-            "has {count} records, but an event may have at most {max_records} (MAX_RESPONSE_BYTES / 512): \
-             split it into several events"
+            "has {count} records, but an event may have at most {max_records} (MAX_RESPONSE_BYTES / {}): \
+             split it into several events",
+            Record::MAX_BYTES
         );
         problems.add(place, &problem);
         return Vec::new();
@@ -184,7 +183,7 @@ fn read_record(entry: &RawValue, place: &str, problems: &mut Problems) -> Option
         stalled: fields.optional("Stalled", "true or false").unwrap_or_default(),
         missing: fields.optional("Missing", "true or false").unwrap_or_default(),
     };
-    checkpoint.owed = fields.owed(sequence);
+    checkpoint.owed = fields.owed(sequence.and_then(|_| checkpoint.next_sequence()));
     Some(Record {
         checkpoint,
         description: fields.description(),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, State, Transition};
+use super::{Kind, Outcome, State, Transition};
 
 /// What has been announced about an import, and what is still owed.
 // Events, responses and the items of the ledger share this shape.
@@ -41,6 +41,15 @@ impl Checkpoint {
     #[must_use]
     pub fn next_sequence(&self) -> Option<u64> {
         (self.sequence < Self::MAX_SEQUENCE).then_some(self.sequence + 1)
+    }
+
+    /// Whether a schedule can leave the import alone: it has ended, and nothing is owed or half known about it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let is_not_found = self.state.as_ref().is_some_and(|state| state.as_str() == State::NOT_FOUND);
+        self.state.as_ref().is_some_and(|state| state.outcome() != Outcome::Pending)
+            && self.owed.is_none()
+            && (is_not_found || !self.missing)
     }
 
     /// Whether the numbers fit together: `Sequence` is in range, and what is owed has the next number. Events are checked

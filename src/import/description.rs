@@ -1,13 +1,19 @@
-//! What WorkSpaces says about an import: the typed `DescribeCustomWorkspaceImageImport` response, and the raw JSON of it
-//! that records carry.
+//! What WorkSpaces says about an import: the `DescribeCustomWorkspaceImageImport` response, and the form in which records
+//! carry it.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 
-use super::{State, Timestamp};
+use super::{
+    State, Timestamp,
+    truncate::{escaped_len, shorten},
+};
 
 /// What WorkSpaces says about an import: every member that the service sent, under its own name, and no other.
 ///
@@ -77,19 +83,25 @@ pub struct ErrorDetail {
     pub error_message: Option<String>,
 }
 
-/// The description that a record carries: raw JSON, passed on byte for byte until the import is described again, with
-/// its state beside it.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
+/// The description that a record carries. One that an event contains is passed on byte for byte until the import is
+/// described again.
+#[derive(Clone, Debug)]
 pub struct CarriedDescription {
-    json: Box<RawValue>,
+    content: Content,
     /// The description's `State`, if it has a valid one.
-    #[serde(skip)]
     state: Option<State>,
 }
 
+#[derive(Clone, Debug)]
+enum Content {
+    /// What this invocation got from the service.
+    Described(Box<Description>),
+    /// What an event contains. It can be any JSON: an older version may have written it.
+    Json(Box<RawValue>),
+}
+
 impl CarriedDescription {
-    /// Takes a description out of an event. It can be any JSON: an event may carry what an older version wrote.
+    /// Takes a description out of an event.
     #[must_use]
     pub fn from_json(json: Box<RawValue>) -> Self {
         #[derive(Deserialize)]
@@ -100,19 +112,7 @@ impl CarriedDescription {
         }
         let described = serde_json::from_str::<StateOnly<'_>>(json.get()).ok();
         let state = described.and_then(|described| State::parse(&described.state?));
-        Self { json, state }
-    }
-
-    /// The same description with shorter texts. Its state stays.
-    #[must_use]
-    pub fn with_json(&self, json: Box<RawValue>) -> Self {
-        Self { json, state: self.state.clone() }
-    }
-
-    /// The raw JSON.
-    #[must_use]
-    pub fn json(&self) -> &RawValue {
-        &self.json
+        Self { content: Content::Json(json), state }
     }
 
     /// The described state, if there is a valid one.
@@ -120,12 +120,93 @@ impl CarriedDescription {
     pub fn state(&self) -> Option<&State> {
         self.state.as_ref()
     }
+
+    /// The description, typed. If an event contains another form, people get only what is certain: nothing.
+    #[must_use]
+    pub fn typed(&self) -> Cow<'_, Description> {
+        match &self.content {
+            Content::Described(description) => Cow::Borrowed(description),
+            Content::Json(json) => Cow::Owned(serde_json::from_str(json.get()).unwrap_or_default()),
+        }
+    }
+
+    /// The description as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The size of each text that may be shortened, in bytes of JSON.
+    #[must_use]
+    pub fn text_sizes(&self) -> Vec<usize> {
+        let mut sizes = Vec::new();
+        self.clone().for_each_text(|text| {
+            sizes.push(escaped_len(text));
+            false
+        });
+        sizes
+    }
+
+    /// Shortens every text to `limit` bytes of JSON. Returns whether a text was longer.
+    pub fn shorten_texts(&mut self, limit: usize) -> bool {
+        self.for_each_text(|text| {
+            let is_longer = escaped_len(text) > limit;
+            if is_longer {
+                *text = shorten(text, limit);
+            }
+            is_longer
+        })
+    }
+
+    /// Visits `StateMessage` and the texts of `ErrorDetails`. `visit` returns whether it has changed the text. Returns
+    /// whether any was changed.
+    fn for_each_text(&mut self, mut visit: impl FnMut(&mut String) -> bool) -> bool {
+        let mut changed = false;
+        match &mut self.content {
+            Content::Described(description) => {
+                if let Some(message) = &mut description.state_message {
+                    changed |= visit(message);
+                }
+                for error in description.error_details.iter_mut().flatten() {
+                    for text in [&mut error.error_code, &mut error.error_message].into_iter().flatten() {
+                        changed |= visit(text);
+                    }
+                }
+            }
+            Content::Json(json) => {
+                let Ok(mut value) = serde_json::from_str::<Value>(json.get()) else { return false };
+                if let Some(Value::String(message)) = value.get_mut("StateMessage") {
+                    changed |= visit(message);
+                }
+                let errors = value.get_mut("ErrorDetails").and_then(Value::as_array_mut);
+                for member in errors.into_iter().flatten().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
+                    if let Value::String(text) = member {
+                        changed |= visit(text);
+                    }
+                }
+                // What is not changed stays as it is, byte for byte.
+                if changed {
+                    *json = to_raw_value(&value).expect("JSON stays JSON");
+                }
+            }
+        }
+        changed
+    }
 }
 
-impl From<&Description> for CarriedDescription {
-    fn from(description: &Description) -> Self {
-        let json = to_raw_value(description).expect("a struct of strings and numbers is valid JSON");
-        Self { json, state: description.state.as_deref().and_then(State::parse) }
+impl From<Box<Description>> for CarriedDescription {
+    fn from(description: Box<Description>) -> Self {
+        let state = description.state.as_deref().and_then(State::parse);
+        Self { content: Content::Described(description), state }
+    }
+}
+
+impl Serialize for CarriedDescription {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.content {
+            Content::Described(description) => description.serialize(serializer),
+            Content::Json(json) => json.serialize(serializer),
+        }
     }
 }
 
@@ -136,5 +217,41 @@ impl JsonSchema for CarriedDescription {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         Description::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same description as an event carries it, and as the service sent it.
+    fn in_both_forms(description: &Value) -> [CarriedDescription; 2] {
+        let json = CarriedDescription::from_json(to_raw_value(description).expect("JSON"));
+        let typed: Box<Description> = serde_json::from_value(description.clone()).expect("a description");
+        [json, CarriedDescription::from(typed)]
+    }
+
+    #[test]
+    fn only_messages_are_shortened() {
+        let long = "x".repeat(500);
+        let errors = serde_json::json!([{"ErrorCode": "A", "ErrorMessage": long}]);
+        let description = serde_json::json!({"ImageId": long, "StateMessage": long, "ErrorDetails": errors});
+        for mut carried in in_both_forms(&description) {
+            assert_eq!(carried.text_sizes(), [500, 1, 500]);
+            assert!(!carried.shorten_texts(500));
+            assert!(carried.shorten_texts(100));
+            let short: Value = serde_json::from_str(&carried.to_json()).expect("JSON");
+            assert_eq!(short["ImageId"], long);
+            assert_eq!(short["StateMessage"].as_str().map(escaped_len), Some(100));
+            assert_eq!(short["ErrorDetails"][0]["ErrorMessage"].as_str().map(escaped_len), Some(100));
+        }
+    }
+
+    #[test]
+    fn what_is_not_shortened_stays_as_it_is() {
+        let json = r#"{ "State" : "PENDING", "StateMessage":"\u0041", "Mine": [1e400] }"#;
+        let mut carried = CarriedDescription::from_json(RawValue::from_string(json.to_owned()).expect("JSON"));
+        assert!(!carried.shorten_texts(100));
+        assert_eq!(carried.to_json(), json);
     }
 }

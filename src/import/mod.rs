@@ -7,6 +7,7 @@ mod record;
 mod state;
 mod timestamp;
 mod transition;
+pub(crate) mod truncate;
 
 pub use checkpoint::Checkpoint;
 pub use description::{CarriedDescription, Description, ErrorDetail, ImageSource};
@@ -14,4 +15,4 @@ pub use image_id::ImageId;
 pub use record::{CheckError, Observation, Record};
 pub use state::{Outcome, State};
 pub use timestamp::Timestamp;
-pub use transition::{Kind, Transition, TransitionId};
+pub use transition::{Announcement, Kind, Transition, TransitionId};

@@ -54,7 +54,7 @@ impl State {
     pub fn outcome(&self) -> Outcome {
         match self.0.as_str() {
             Self::COMPLETED => Outcome::Completed,
-            Self::ERROR | Self::NOT_FOUND => Outcome::Failed,
+            text if Self::SETTLED.contains(&text) => Outcome::Failed,
             _ => Outcome::Pending,
         }
     }

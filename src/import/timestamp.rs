@@ -1,13 +1,18 @@
 //! Times as the contract writes them: RFC 3339, UTC, in milliseconds.
 
-use std::{borrow::Cow, fmt, str::FromStr, time::SystemTime};
+use std::{
+    borrow::Cow,
+    fmt,
+    str::FromStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use aws_smithy_types::{DateTime, date_time::Format};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A point in time in milliseconds since 1970, written as `2026-01-07T10:12:31.250Z`, or without the fraction if it is
-/// zero. (The SDK's formatter neither rounds to milliseconds nor pads to three digits.)
+/// zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
@@ -19,6 +24,12 @@ impl Timestamp {
         (-62_135_596_800_000..=253_402_300_799_999).contains(&millis).then_some(Self(millis))
     }
 
+    /// Rounds nanoseconds since 1970 to milliseconds. Returns `None` outside the years 1 to 9999.
+    #[must_use]
+    pub fn from_nanos(nanos: i128) -> Option<Self> {
+        i64::try_from((nanos + 500_000).div_euclid(1_000_000)).ok().and_then(Self::from_millis)
+    }
+
     /// Milliseconds since 1970.
     #[must_use]
     pub fn millis(self) -> i64 {
@@ -26,21 +37,14 @@ impl Timestamp {
     }
 }
 
-impl TryFrom<DateTime> for Timestamp {
-    type Error = &'static str;
-
-    fn try_from(time: DateTime) -> Result<Self, Self::Error> {
-        let nanos = i128::from(time.secs()) * 1_000_000_000 + i128::from(time.subsec_nanos());
-        i64::try_from((nanos + 500_000).div_euclid(1_000_000))
-            .ok()
-            .and_then(Self::from_millis)
-            .ok_or("a time outside the years 1 to 9999")
-    }
-}
-
 impl From<SystemTime> for Timestamp {
+    /// A time that RFC 3339 cannot express becomes 1970.
     fn from(time: SystemTime) -> Self {
-        Self::try_from(DateTime::from(time)).unwrap_or(Self(0))
+        let nanos = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i128::try_from(after.as_nanos()),
+            Err(before) => i128::try_from(before.duration().as_nanos()).map(|nanos| -nanos),
+        };
+        nanos.ok().and_then(Self::from_nanos).unwrap_or(Self(0))
     }
 }
 
@@ -48,17 +52,24 @@ impl FromStr for Timestamp {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let time = DateTime::from_str(text, Format::DateTimeWithOffset).map_err(|_| "not an RFC 3339 time")?;
-        Self::try_from(time)
+        // The library accepts other separators between the date and the time, too.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't')) {
+            return Err("not an RFC 3339 time");
+        }
+        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "not an RFC 3339 time")?;
+        Self::from_nanos(time.unix_timestamp_nanos()).ok_or("a time outside the years 1 to 9999")
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = DateTime::from_secs(self.0.div_euclid(1000)).fmt(Format::DateTime).map_err(|_| fmt::Error)?;
+        let time = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000)).map_err(|_| fmt::Error)?;
+        let (year, month, day) = (time.year(), u8::from(time.month()), time.day());
+        let (hour, minute, second) = time.to_hms();
+        write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         match self.0.rem_euclid(1000) {
-            0 => formatter.write_str(&whole),
-            millis => write!(formatter, "{}.{millis:03}Z", whole.trim_end_matches('Z')),
+            0 => formatter.write_str("Z"),
+            millis => write!(formatter, ".{millis:03}Z"),
         }
     }
 }
@@ -95,8 +106,8 @@ mod tests {
 
     #[test]
     fn three_digits_or_none() {
-        for (secs, nanos, text) in [
-            (1_767_776_400, 0, "2026-01-07T09:00:00Z"),
+        for (seconds, nanos, text) in [
+            (1_767_776_400_i64, 0, "2026-01-07T09:00:00Z"),
             (1_767_780_751, 250_000_000, "2026-01-07T10:12:31.250Z"),
             (1_767_780_751, 5_000_000, "2026-01-07T10:12:31.005Z"),
             (1_767_780_751, 1_499_999, "2026-01-07T10:12:31.001Z"),
@@ -105,15 +116,18 @@ mod tests {
             (1_767_780_751, 400_000, "2026-01-07T10:12:31Z"),
             (-1, 250_000_000, "1969-12-31T23:59:59.250Z"),
         ] {
-            let time = Timestamp::try_from(DateTime::from_secs_and_nanos(secs, nanos)).expect(text);
+            let time = Timestamp::from_nanos(i128::from(seconds) * 1_000_000_000 + nanos).expect(text);
             assert_eq!(time.to_string(), text);
             assert_eq!(text.parse(), Ok(time));
         }
     }
 
     #[test]
-    fn out_of_range_is_an_error() {
-        assert!(Timestamp::try_from(DateTime::from_secs(i64::MAX)).is_err());
-        assert!(Timestamp::try_from(DateTime::from_secs(253_402_300_800)).is_err());
+    fn what_rfc_3339_cannot_express_is_refused() {
+        assert_eq!(Timestamp::from_nanos(i128::from(i64::MAX) * 1_000_000_000), None);
+        assert_eq!(Timestamp::from_nanos(253_402_300_800_000_000_000), None);
+        assert!("1969-12-31 23:59:59Z".parse::<Timestamp>().is_err(), "RFC 3339 has a T");
+        let before = UNIX_EPOCH - std::time::Duration::from_millis(750);
+        assert_eq!(Timestamp::from(before).to_string(), "1969-12-31T23:59:59.250Z");
     }
 }

@@ -1,4 +1,4 @@
-//! A transition: a change of an import's state, or a stall. Each one is announced.
+//! A transition: a change of an import's state, or a stall. Each one is announced, under an ID of its own.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,34 @@ impl Transition {
     }
 }
 
+/// A transition of one import, as responses and messages announce it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Announcement {
+    /// Identifies the announcement permanently. Redeliveries carry the same ID.
+    pub transition_id: TransitionId,
+    /// The image that is being imported.
+    pub image_id: ImageId,
+    /// The outcome that follows from `To`.
+    pub outcome: Outcome,
+    /// What happened. `Sequence` numbers the announcements of an import from 1, without gaps.
+    #[serde(flatten)]
+    pub transition: Transition,
+}
+
+impl Announcement {
+    /// Announces this transition of this image.
+    #[must_use]
+    pub fn new(image_id: ImageId, transition: Transition) -> Self {
+        Self {
+            transition_id: TransitionId::new(&image_id, &transition),
+            image_id,
+            outcome: transition.outcome(),
+            transition,
+        }
+    }
+}
+
 /// Identifies one announcement permanently: `{ImageId}#{number}:{To}`, or `{ImageId}#{number}:STALLED` for a stall.
 /// Redeliveries carry the same ID.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -55,9 +83,7 @@ impl Transition {
 pub struct TransitionId(String);
 
 impl TransitionId {
-    /// The ID of this transition of this image.
-    #[must_use]
-    pub fn new(image_id: &ImageId, transition: &Transition) -> Self {
+    fn new(image_id: &ImageId, transition: &Transition) -> Self {
         let label = match transition.kind {
             Kind::StateChanged => transition.to.as_str(),
             Kind::Stalled => Kind::Stalled.as_str(),

@@ -4,10 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{
-    import::{CheckError, ImageId, Outcome, Record, Transition, TransitionId},
-    tracker::Announced,
-    truncate::{self, escaped_len, largest_limit, shorten, shorten_texts, text_sizes},
+use crate::import::{
+    Announcement, CarriedDescription, CheckError, Outcome, Record,
+    truncate::{SHORTEST_TEXT, escaped_len, largest_limit, shorten},
 };
 
 /// The response to an event. It can be the next event, unchanged.
@@ -35,7 +34,7 @@ pub struct Response {
     /// The records, in the event's order, and after them those that were discovered.
     pub imports: Vec<ImportReport>,
     /// What this invocation announced.
-    pub transitions: Vec<TransitionReport>,
+    pub transitions: Vec<Announcement>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -55,31 +54,9 @@ pub struct ImportReport {
     pub record: Record,
 }
 
-/// An announcement that SNS has accepted.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "PascalCase")]
-#[schemars(rename = "Announcement")]
-pub struct TransitionReport {
-    /// Identifies the announcement permanently.
-    transition_id: TransitionId,
-    /// The image that is being imported.
-    image_id: ImageId,
-    /// The outcome that follows from `To`.
-    outcome: Outcome,
-    /// What was announced.
-    #[serde(flatten)]
-    transition: Transition,
-}
-
 impl From<Record> for ImportReport {
     fn from(record: Record) -> Self {
         Self { outcome: record.outcome(), record }
-    }
-}
-
-impl From<Announced> for TransitionReport {
-    fn from(Announced { id, image_id, transition }: Announced) -> Self {
-        Self { transition_id: id, image_id, outcome: transition.outcome(), transition }
     }
 }
 
@@ -87,9 +64,9 @@ impl From<Announced> for TransitionReport {
 const TRUNCATED_BYTES: usize = 17;
 
 impl Response {
-    /// Builds the response and counts the outcomes.
+    /// A response to a check that left nothing out. Counts the outcomes.
     #[must_use]
-    pub fn new(records: Vec<Record>, announced: Vec<Announced>, unchecked: usize) -> Self {
+    pub fn new(records: Vec<Record>, transitions: Vec<Announcement>) -> Self {
         let imports: Vec<ImportReport> = records.into_iter().map(ImportReport::from).collect();
         let count = |outcome| imports.iter().filter(|import| import.outcome == outcome).count();
         let (pending, completed, failed) = (count(Outcome::Pending), count(Outcome::Completed), count(Outcome::Failed));
@@ -102,11 +79,11 @@ impl Response {
             pending,
             completed,
             failed,
-            unchecked,
+            unchecked: 0,
             undiscovered: 0,
             discover_error: None,
             imports,
-            transitions: announced.into_iter().map(TransitionReport::from).collect(),
+            transitions,
         }
     }
 
@@ -120,7 +97,10 @@ impl Response {
             [Self::shorten_texts, Self::drop_descriptions, Self::shorten_causes, Self::drop_reports];
         let mut json = self.to_json();
         for step in steps {
-            let Some(excess) = json.get().len().checked_sub(limit).filter(|excess| *excess > 0) else { break };
+            let excess = json.get().len().saturating_sub(limit);
+            if excess == 0 {
+                break;
+            }
             step(&mut self, excess);
             json = self.to_json();
         }
@@ -132,42 +112,43 @@ impl Response {
     }
 
     fn shorten_texts(&mut self, excess: usize) {
-        let sizes: Vec<Vec<usize>> = self
-            .imports
-            .iter()
-            .map(|import| import.record.description.as_ref().map(|d| text_sizes(d.json())).unwrap_or_default())
-            .collect();
+        let mut sizes = Vec::with_capacity(self.imports.len());
+        for import in &self.imports {
+            sizes.push(import.record.description.as_ref().map_or_else(Vec::new, CarriedDescription::text_sizes));
+        }
         let saved = |limit: usize| {
-            let saved_of = |sizes: &Vec<usize>| {
+            let mut saved = 0;
+            for sizes in &sizes {
                 let texts: usize = sizes.iter().map(|size| size.saturating_sub(limit)).sum();
-                texts.saturating_sub(TRUNCATED_BYTES)
-            };
-            sizes.iter().map(saved_of).sum::<usize>()
+                saved += texts.saturating_sub(TRUNCATED_BYTES);
+            }
+            saved
         };
         let longest = sizes.iter().flatten().copied().max().unwrap_or_default();
-        let limit = largest_limit(longest, |limit| saved(limit) >= excess).unwrap_or(truncate::SHORTEST_TEXT);
+        let limit = largest_limit(longest, |limit| saved(limit) >= excess).unwrap_or(SHORTEST_TEXT);
         for ImportReport { record, .. } in &mut self.imports {
-            if let Some(description) = &record.description
-                && let Some(shorter) = shorten_texts(description.json(), limit)
+            if let Some(description) = &mut record.description
+                && description.shorten_texts(limit)
             {
-                record.description = Some(description.with_json(shorter));
                 record.truncated = true;
             }
         }
     }
 
     fn drop_descriptions(&mut self, mut excess: usize) {
-        let size =
-            |record: &Record| record.description.as_ref().map_or(0, |description| description.json().get().len());
-        let mut by_size: Vec<&mut Record> = self.imports.iter_mut().map(|import| &mut import.record).collect();
-        by_size.sort_by_key(|record| std::cmp::Reverse(size(record)));
-        for record in by_size {
-            let saved = size(record);
-            if excess == 0 || saved == 0 {
+        let mut by_size: Vec<(usize, &mut Record)> = Vec::new();
+        for import in &mut self.imports {
+            if let Some(description) = &import.record.description {
+                by_size.push((description.to_json().len(), &mut import.record));
+            }
+        }
+        by_size.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+        for (size, record) in by_size {
+            if excess == 0 {
                 return;
             }
             let mark = if record.truncated { 0 } else { TRUNCATED_BYTES };
-            excess = excess.saturating_sub(saved.saturating_sub(mark));
+            excess = excess.saturating_sub(size.saturating_sub(mark));
             record.description = None;
             record.truncated = true;
         }
@@ -194,7 +175,7 @@ impl Response {
     /// WorkSpaces needs this. Failures are in the log, and announcements have reached the topic.
     fn drop_reports(&mut self, mut excess: usize) {
         // Without the comma after it, so that not too little is removed.
-        let json_len = |value: &TransitionReport| serde_json::to_string(value).map_or(0, |json| json.len());
+        let json_len = |value: &Announcement| serde_json::to_string(value).map_or(0, |json| json.len());
         while excess > 0
             && let Some(transition) = self.transitions.pop()
         {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::import::{CarriedDescription, CheckError, Checkpoint, Kind, State};
+use crate::import::{CarriedDescription, CheckError, Checkpoint, ImageId, Kind, State, Transition};
 
 fn record(number: usize, description: &Value) -> Record {
     let mut record = Record::new(ImageId::parse(&format!("wsi-{number:09}")).expect("valid"));
@@ -13,7 +13,7 @@ fn record(number: usize, description: &Value) -> Record {
 }
 
 fn response(records: Vec<Record>) -> Response {
-    Response::new(records, Vec::new(), 0)
+    Response::new(records, Vec::new())
 }
 
 fn failed(mut record: Record, cause: &str) -> Record {
@@ -126,15 +126,8 @@ fn a_full_event_with_the_longest_ids_and_states_fits() {
             record
         })
         .collect();
-    let announced = records
-        .iter()
-        .map(|record| Announced {
-            id: TransitionId::new(&record.image_id, &owed),
-            image_id: record.image_id.clone(),
-            transition: owed.clone(),
-        })
-        .collect();
-    let json = Response::new(records, announced, 0).into_json(245_760);
+    let announced = records.iter().map(|record| Announcement::new(record.image_id.clone(), owed.clone())).collect();
+    let json = Response::new(records, announced).into_json(245_760);
     assert!(json.get().len() <= 245_760, "{}", json.get().len());
     let parsed = parsed(&json);
     assert_eq!(parsed["Imports"].as_array().map(Vec::len), Some(480));
@@ -145,16 +138,9 @@ fn a_full_event_with_the_longest_ids_and_states_fits() {
 fn transitions_and_then_check_errors_are_removed_last() {
     let owed = Transition { kind: Kind::StateChanged, sequence: 3, from: None, to: State::not_found() };
     let record = failed(record(1, &json!({})), "");
-    let announced = |count: usize| {
-        let one = Announced {
-            id: TransitionId::new(&record.image_id, &owed),
-            image_id: record.image_id.clone(),
-            transition: owed.clone(),
-        };
-        vec![one; count]
-    };
-    let cut_to = |limit: usize| parsed(&Response::new(vec![record.clone()], announced(3), 0).into_json(limit));
-    let size = Response::new(vec![record.clone()], announced(3), 0).to_json().get().len();
+    let announced = |count: usize| vec![Announcement::new(record.image_id.clone(), owed.clone()); count];
+    let cut_to = |limit: usize| parsed(&Response::new(vec![record.clone()], announced(3)).into_json(limit));
+    let size = Response::new(vec![record.clone()], announced(3)).to_json().get().len();
 
     let fewer = cut_to(size - 100);
     assert_eq!(fewer["Transitions"].as_array().map(Vec::len), Some(2));
@@ -168,8 +154,8 @@ fn transitions_and_then_check_errors_are_removed_last() {
 
 /// What the rest of a response needs at most.
 const BYTES_FOR_THE_REST: usize = 256;
-/// The share of the smallest response that each record gets: `MAX_RESPONSE_BYTES` / 512 records may come.
-const BYTES_PER_RECORD: usize = 512 - BYTES_FOR_THE_REST / 32;
+/// The share of the smallest response that each of its records gets.
+const BYTES_PER_RECORD: usize = Record::MAX_BYTES - BYTES_FOR_THE_REST / 32;
 
 fn size_in_a_response(record: Record) -> usize {
     serde_json::to_string(&ImportReport::from(record)).expect("JSON").len() + ",".len()

@@ -9,19 +9,17 @@ use std::{
 use futures_util::future::join;
 use tokio::time::Instant;
 
-use super::{Tracker, tracked_import::TrackedImport};
+use super::Tracker;
 use crate::{
     error::CallError,
     event::Event,
-    found::Found,
-    import::{ImageId, Observation, Record},
-    ledger::Ledger,
-    workspaces::ListPendingImages,
+    import::{ImageId, Record},
+    services::{SearchOutcome, Services},
 };
 
 /// What there is to check.
 #[derive(Debug, Default)]
-pub(super) struct Discovered {
+pub(super) struct DiscoverOutcome {
     /// The event's records, and after them what was discovered, in the order of the IDs.
     pub(super) records: Vec<Record>,
     /// How many discovered images do not fit into a response.
@@ -30,29 +28,29 @@ pub(super) struct Discovered {
     pub(super) error: Option<CallError>,
 }
 
-impl<W: ListPendingImages, A, L: Ledger, C> Tracker<W, A, L, C> {
+impl<S: Services> Tracker<S> {
     /// Adds what there is to discover to the event's records, if the event asks for it. Returns by the deadline.
-    pub(super) async fn discover(&self, event: Event, deadline: Instant) -> Discovered {
+    pub(super) async fn discover(&self, event: Event, deadline: Instant) -> DiscoverOutcome {
         let Event { records, discover } = event;
         if !discover {
-            return Discovered { records, ..Discovered::default() };
+            return DiscoverOutcome { records, ..DiscoverOutcome::default() };
         }
-        let listing = logged("listing failed", self.workspaces.list_pending(deadline));
-        let scanning = logged("ledger scan failed", self.ledger.unsettled(deadline));
+        let listing = logged("listing failed", self.services.list_pending(deadline));
+        let scanning = logged("ledger scan failed", self.services.find_unsettled(deadline));
         // Boxed, so that invocations without discovery do not carry its size.
         let (listed, unsettled) = Box::pin(join(listing, scanning)).await;
         let (records, undiscovered) = add(records, unsettled.image_ids, listed.image_ids, self.max_records);
-        Discovered { records, undiscovered, error: listed.error.or(unsettled.error) }
+        DiscoverOutcome { records, undiscovered, error: listed.error.or(unsettled.error) }
     }
 }
 
 /// Logs the error of a search. `what` is the message of the log line.
-async fn logged(what: &str, search: impl Future<Output = Found>) -> Found {
-    let found = search.await;
-    if let Some(error) = &found.error {
+async fn logged(what: &str, search: impl Future<Output = SearchOutcome>) -> SearchOutcome {
+    let outcome = search.await;
+    if let Some(error) = &outcome.error {
         tracing::warn!(Error = error.name(), Cause = error.cause(), "{what}");
     }
-    found
+    outcome
 }
 
 /// Adds the images that the ledger and the list name to the records, each image once. If there are more than `max_records`,
@@ -87,16 +85,6 @@ fn choose(mut image_ids: Vec<ImageId>, room: usize) -> Vec<ImageId> {
         image_ids.truncate(room);
     }
     image_ids
-}
-
-impl TrackedImport {
-    /// Whether this answer shows that the image was not made by an import, but by `CreateWorkspaceImage`,
-    /// `CopyWorkspaceImage` and the like. Nothing but the list of images knows it.
-    ///
-    /// This is an assumption: AWS does not document how `DescribeCustomWorkspaceImageImport` answers for such an image.
-    pub(super) fn was_made_in_another_way(&self, observation: &Observation) -> bool {
-        self.record.listed && matches!(observation, Observation::NotFound)
-    }
 }
 
 #[cfg(test)]

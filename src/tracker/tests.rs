@@ -1,115 +1,97 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    time::SystemTime,
 };
 
 use super::*;
 use crate::{
-    announcement::Message,
-    clock::SystemClock,
-    found::Found,
-    import::{Checkpoint, Description, Observation, State},
-    ledger::{ConfiguredLedger, Item, Items},
+    error::NotSent,
+    import::{Checkpoint, Description, Observation, State, Timestamp},
+    message::Message,
+    services::{Items, SearchOutcome},
 };
 
 const SOME_TIME: Duration = Duration::from_secs(10);
 
-/// Every import is in this state.
-struct AllImports(&'static str);
-
-impl ListPendingImages for AllImports {
-    async fn list_pending(&self, _: Instant) -> Found {
-        Found::default()
-    }
-}
-
-impl DescribeImport for AllImports {
-    async fn describe(&self, _: &ImageId, deadline: Instant) -> DescribeOutcome {
-        if Instant::now() >= deadline {
-            return DescribeOutcome::NotSent(NotSent::NoTime);
-        }
-        let description = Description { state: Some(self.0.to_owned()), ..Description::default() };
-        DescribeOutcome::Observed(Observation::Described(Box::new(description)))
-    }
-}
-
-/// Sends no call: the first one is held back, and then the time is over.
-struct NoCalls;
-
-impl NoCalls {
-    const FIRST: &str = "wsi-000000000";
-}
-
-impl ListPendingImages for NoCalls {
-    async fn list_pending(&self, _: Instant) -> Found {
-        Found::default()
-    }
-}
-
-impl DescribeImport for NoCalls {
-    async fn describe(&self, image_id: &ImageId, _: Instant) -> DescribeOutcome {
-        let is_first = image_id.as_str() == Self::FIRST;
-        DescribeOutcome::NotSent(if is_first { NotSent::HeldBack } else { NotSent::NoTime })
-    }
-}
-
-/// Accepts and counts every message.
+/// What the services do. SNS accepts and counts every message.
 #[derive(Default)]
-struct Topic(Cell<usize>);
+struct Fake {
+    describes: Describes,
+    /// The item of every image.
+    item: Option<Item>,
+    /// The outcomes of one write after another. Without a ledger, every write succeeds.
+    writes: Option<RefCell<VecDeque<WriteOutcome>>>,
+    published: Cell<usize>,
+}
 
-impl Announce for Topic {
+#[derive(Default)]
+enum Describes {
+    /// Every import is in `VALIDATING`.
+    #[default]
+    Validating,
+    /// Sends no call: the first one is held back, and then the time is over.
+    NoCalls,
+}
+
+const FIRST: &str = "wsi-000000000";
+
+impl Services for Fake {
+    async fn list_pending(&self, _: Instant) -> SearchOutcome {
+        SearchOutcome::default()
+    }
+
+    async fn describe(&self, image_id: &ImageId, deadline: Instant) -> DescribeOutcome {
+        match self.describes {
+            Describes::NoCalls if image_id.as_str() == FIRST => DescribeOutcome::NotSent(NotSent::HeldBack),
+            Describes::NoCalls => DescribeOutcome::NotSent(NotSent::NoTime),
+            Describes::Validating if Instant::now() >= deadline => DescribeOutcome::NotSent(NotSent::NoTime),
+            Describes::Validating => DescribeOutcome::Observed(validating()),
+        }
+    }
+
     async fn publish(&self, batch: &[Message], _: Instant) -> Vec<Result<(), CallError>> {
-        self.0.set(self.0.get() + batch.len());
+        self.published.set(self.published.get() + batch.len());
         batch.iter().map(|_| Ok(())).collect()
     }
-}
 
-/// Holds these items, and gives these answers to one write after another.
-struct Answers {
-    item: Option<Item>,
-    writes: RefCell<VecDeque<WriteOutcome>>,
-}
-
-impl Answers {
-    fn new(writes: impl IntoIterator<Item = WriteOutcome>) -> Self {
-        Self { item: None, writes: RefCell::new(writes.into_iter().collect()) }
-    }
-}
-
-impl Ledger for Answers {
-    async fn read(&self, image_ids: &[&ImageId], _: Instant) -> Items {
+    async fn read_items(&self, image_ids: &[&ImageId], _: Instant) -> Items {
         let item = |id: &&ImageId| Some(((*id).clone(), Ok(self.item.clone()?)));
         image_ids.iter().filter_map(item).collect()
     }
 
-    async fn unsettled(&self, _: Instant) -> Found {
-        Found::default()
+    async fn find_unsettled(&self, _: Instant) -> SearchOutcome {
+        SearchOutcome::default()
     }
 
-    async fn write(&self, _: Write<'_>, deadline: Instant) -> WriteOutcome {
+    async fn write_item(&self, _: Write<'_>, deadline: Instant) -> WriteOutcome {
+        let Some(writes) = &self.writes else { return WriteOutcome::Written };
         if Instant::now() >= deadline {
             return WriteOutcome::Failed(CallError::late(Service::DynamoDb));
         }
-        self.writes.borrow_mut().pop_front().expect("no more writes than these")
+        writes.borrow_mut().pop_front().expect("no more writes than these")
     }
 }
 
-fn tracker<L>(ledger: L) -> Tracker<AllImports, Topic, L, SystemClock> {
-    tracker_of(AllImports("VALIDATING"), ledger)
+fn validating() -> Observation {
+    let description = Description { state: Some("VALIDATING".to_owned()), ..Description::default() };
+    Observation::Described(Box::new(description))
 }
 
-fn tracker_of<W, L>(workspaces: W, ledger: L) -> Tracker<W, Topic, L, SystemClock> {
-    Tracker {
-        workspaces,
-        topic: Topic::default(),
-        ledger,
-        clock: SystemClock,
-        concurrency: 1,
-        stall_after: None,
-        origin: Origin::new("eu-west-1"),
-        chat: false,
-        max_records: 480,
-    }
+fn with_writes(outcomes: impl IntoIterator<Item = WriteOutcome>) -> Fake {
+    Fake { writes: Some(RefCell::new(outcomes.into_iter().collect())), ..Fake::default() }
+}
+
+fn tracker(services: Fake) -> Tracker<Fake> {
+    Tracker { services, concurrency: 1, stall_after: None, chat: false, max_records: 480 }
+}
+
+fn context(budget: TimeBudget) -> Context {
+    Context { clock: Clock::starting_at(SystemTime::now()), budget, origin: Origin::new("", "eu-west-1") }
+}
+
+fn enough_time() -> Context {
+    context(TimeBudget::divide(SOME_TIME, 1).expect("enough time"))
 }
 
 fn checkpoint(state: &str, sequence: u64) -> Checkpoint {
@@ -135,28 +117,27 @@ fn only_an_image_of_which_nothing_is_known_stays_listed() {
         (unknown, Some(item(checkpoint("PENDING", 1), 1)), false),
     ] {
         let record = Record { listed: true, checkpoint: known, ..record("PENDING", 1) };
-        let import = TrackedImport::recalled(record, Ok(item.clone()));
+        let import = TrackedImport::recall(record, item.clone().map(Ok));
         assert_eq!((import.record.listed, import.is_new), (listed, listed), "{item:?}");
     }
 }
 
 /// The flow was delayed: the time for writing is over.
-fn late_to_write() -> TimeBudget {
+fn late_to_write() -> Context {
     let now = Instant::now();
-    TimeBudget {
+    context(TimeBudget {
         discover_until: now,
         recall_until: now,
         describe_until: now + SOME_TIME,
         record_until: now,
         announce_until: now + SOME_TIME,
         mark_until: now,
-    }
+    })
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_ledger_no_write_is_late() {
-    let checked =
-        tracker(ConfiguredLedger::PayloadOnly).check(event("PENDING", 4), &late_to_write()).await.expect("a response");
+    let checked = tracker(Fake::default()).check(event("PENDING", 4), &late_to_write()).await.expect("a response");
     assert_eq!(checked.announced.len(), 1);
     assert_eq!(checked.records[0].checkpoint, checkpoint("VALIDATING", 5));
     assert!(checked.records[0].check_error.is_none(), "{checked:?}");
@@ -165,15 +146,15 @@ async fn without_a_ledger_no_write_is_late() {
 #[tokio::test(start_paused = true)]
 async fn without_a_ledger_no_read_is_late() {
     let now = Instant::now();
-    let over = TimeBudget {
+    let over = context(TimeBudget {
         discover_until: now,
         recall_until: now,
         describe_until: now,
         record_until: now,
         announce_until: now,
         mark_until: now,
-    };
-    let tracker = tracker(ConfiguredLedger::PayloadOnly);
+    });
+    let tracker = tracker(Fake::default());
     let checked = tracker.check(event("COMPLETED", 4), &over).await.expect("a response");
     assert_eq!(checked.records[0].checkpoint, checkpoint("COMPLETED", 4));
     let error = tracker.check(event("PENDING", 4), &over).await.expect_err("no time");
@@ -182,20 +163,22 @@ async fn without_a_ledger_no_read_is_late() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_to_a_ledger_can_be_late() {
-    let tracker = tracker(Answers::new([]));
+    let tracker = tracker(with_writes([]));
     let error = tracker.check(event("PENDING", 4), &late_to_write()).await.expect_err("all writes failed");
     assert_eq!(error.name(), "DynamoDb.Timeout");
-    assert_eq!(tracker.topic.0.get(), 0);
+    assert_eq!(tracker.services.published.get(), 0);
 }
 
-/// Checks an import whose writes get these answers. Returns its record and how many messages were published.
-async fn check_with(answers: impl IntoIterator<Item = WriteOutcome>) -> (Record, usize) {
-    let tracker = tracker(Answers::new(answers));
-    let budget = TimeBudget::divide(SOME_TIME, 1).expect("enough time");
-    let mut checked = tracker.check(event("PENDING", 4), &budget).await.expect("a response");
-    assert!(tracker.ledger.writes.borrow().is_empty(), "every write took place");
-    assert_eq!(checked.announced.len(), tracker.topic.0.get());
-    (checked.records.remove(0), tracker.topic.0.get())
+/// Checks an import whose writes have these outcomes. Returns its record and how many messages were published.
+async fn check_with(outcomes: impl IntoIterator<Item = WriteOutcome>) -> (Record, usize) {
+    let tracker = tracker(with_writes(outcomes));
+    let mut checked = tracker.check(event("PENDING", 4), &enough_time()).await.expect("a response");
+    assert!(
+        tracker.services.writes.as_ref().is_some_and(|writes| writes.borrow().is_empty()),
+        "every write took place"
+    );
+    assert_eq!(checked.announced.len(), tracker.services.published.get());
+    (checked.records.remove(0), tracker.services.published.get())
 }
 
 fn item(checkpoint: Checkpoint, version: u64) -> Item {
@@ -239,11 +222,9 @@ async fn before_an_announcement_an_item_that_is_not_behind_is_adopted() {
 /// announcement would be published at every check, and nothing would say why.
 #[tokio::test(start_paused = true)]
 async fn a_write_rejected_although_the_version_matches_is_an_error() {
-    let budget = TimeBudget::divide(SOME_TIME, 1).expect("enough time");
-
     let read = item(checkpoint("PENDING", 4), 3);
-    let ledger = Answers { item: Some(read.clone()), ..Answers::new([WriteOutcome::Lost(Some(read))]) };
-    let error = tracker(ledger).check(event("PENDING", 4), &budget).await.expect_err("no write succeeded");
+    let services = Fake { item: Some(read.clone()), ..with_writes([WriteOutcome::Lost(Some(read))]) };
+    let error = tracker(services).check(event("PENDING", 4), &enough_time()).await.expect_err("no write succeeded");
     assert_eq!(error.name(), "DynamoDb.BadResponse");
 
     let owing = item(record_that_owes().checkpoint, 1);
@@ -255,21 +236,28 @@ async fn a_write_rejected_although_the_version_matches_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_error_has_the_reason_of_the_first_record() {
-    let budget = TimeBudget::divide(SOME_TIME, 3).expect("enough time");
-    let ids = [NoCalls::FIRST, "wsi-000000001", "wsi-000000002"];
+    let ids = [FIRST, "wsi-000000001", "wsi-000000002"];
     let records = ids.map(|id| Record::new(ImageId::parse(id).expect("valid"))).to_vec();
     // Describing starts at a random record.
     for _ in 0..50 {
         let event = Event { records: records.clone(), discover: false };
-        let result = tracker_of(NoCalls, ConfiguredLedger::PayloadOnly).check(event, &budget).await;
+        let services = Fake { describes: Describes::NoCalls, ..Fake::default() };
+        let result = tracker(services).check(event, &enough_time()).await;
         assert!(matches!(result, Err(Error::Deadline(NotSent::HeldBack))), "{result:?}");
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_settled_record_makes_an_invocation_useful_although_no_call_was_sent() {
+    let records = vec![Record::new(ImageId::parse(FIRST).expect("valid")), record("COMPLETED", 4)];
+    let services = Fake { describes: Describes::NoCalls, ..Fake::default() };
+    let event = Event { records, discover: false };
+    let outcome = tracker(services).check(event, &enough_time()).await.expect("a response");
+    assert_eq!((outcome.unchecked, outcome.described), (1, 0));
+}
+
 fn record_that_owes() -> Record {
     let mut record = record("PENDING", 4);
-    let description = Description { state: Some("VALIDATING".to_owned()), ..Description::default() };
-    let now = Timestamp::from(SystemClock.now());
-    record.compare(&Observation::Described(Box::new(description)), now, None);
+    record.compare(validating(), Timestamp::from(SystemTime::now()), None);
     record
 }

@@ -1,27 +1,29 @@
 //! One import on its way through the flow.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, time::Duration};
 
-use super::{Announced, Checked, Progress};
 use crate::{
-    error::{CallError, Error, Service},
-    import::{Checkpoint, Outcome, Record, State, Transition, TransitionId},
-    ledger::Item,
+    error::{CallError, NotSent, Service},
+    import::{Announcement, Checkpoint, Observation, Record, State, Timestamp, Transition},
+    services::Item,
 };
 
 /// One import on its way through the flow.
 pub(super) struct TrackedImport {
     pub(super) record: Record,
     /// The checkpoint as recalled, or as it was after SNS accepted what was owed. The record never falls behind it.
-    pub(super) confirmed: Checkpoint,
+    confirmed: Checkpoint,
     /// The ledger's item, as last read or written. `None` if there is none.
     pub(super) item: Option<Item>,
     /// Only the list of images named this import until now.
     pub(super) is_new: bool,
     pub(super) stage: Stage,
-    /// The `ProgressPercentage` that this check found.
+    /// The `ProgressPercentage` that this check observed.
     pub(super) percentage: Option<i32>,
-    pub(super) announced: Option<Announced>,
+    /// What SNS has accepted in this invocation.
+    pub(super) announced: Option<Announcement>,
+    /// Why describing was not even tried.
+    pub(super) not_sent: Option<NotSent>,
     /// The failed call that stopped the check of this import.
     pub(super) error: Option<CallError>,
 }
@@ -31,7 +33,7 @@ pub(super) struct TrackedImport {
 pub(super) enum Stage {
     /// The import is completed, so there is nothing to check.
     Completed,
-    /// The image was made in another way. It is no longer looked at.
+    /// The image was not made by an import. It leaves the flow.
     NotAnImport,
     /// The import has not been checked yet. If it stays so, the time ran out.
     Unchecked,
@@ -43,9 +45,15 @@ pub(super) enum Stage {
 
 impl TrackedImport {
     /// Combines a record with its item in the ledger. If the item could not be read, the import has failed.
-    pub(super) fn recalled(mut record: Record, item: Result<Option<Item>, CallError>) -> Self {
-        let (item, error) = item.map_or_else(|error| (None, Some(error)), |item| (item, None));
-        if let Some(item) = item.as_ref().filter(|item| takes_precedence(&item.checkpoint, &record.checkpoint)) {
+    pub(super) fn recall(mut record: Record, item: Option<Result<Item, CallError>>) -> Self {
+        let (item, error) = match item {
+            None => (None, None),
+            Some(Ok(item)) => (Some(item), None),
+            Some(Err(error)) => (None, Some(error)),
+        };
+        if let Some(item) = &item
+            && takes_precedence(&item.checkpoint, &record.checkpoint)
+        {
             record.checkpoint = item.checkpoint.clone();
         }
         record.listed &= item.is_none() && record.checkpoint == Checkpoint::default();
@@ -57,6 +65,7 @@ impl TrackedImport {
             item,
             percentage: None,
             announced: None,
+            not_sent: None,
             error: None,
         };
         if let Some(error) = error {
@@ -65,9 +74,22 @@ impl TrackedImport {
         import
     }
 
+    /// Takes what the service said about the import. The record then owes what is due.
+    pub(super) fn observe(&mut self, observation: Observation, now: Timestamp, stall_after: Option<Duration>) {
+        // An image that was only listed and has no import was made by `CreateWorkspaceImage`, `CopyWorkspaceImage`, and the
+        // like. This is an assumption: AWS does not document how the service answers for such an image.
+        if self.record.listed && matches!(observation, Observation::NotFound) {
+            self.stage = Stage::NotAnImport;
+            return;
+        }
+        self.percentage = observation.progress_percentage();
+        self.record.compare(observation, now, stall_after);
+        self.stage = Stage::Checked;
+    }
+
     /// What this import owes and may announce now.
     pub(super) fn owed(&self) -> Option<&Transition> {
-        self.record.checkpoint.owed.as_ref().filter(|_| self.stage == Stage::Checked)
+        if self.stage == Stage::Checked { self.record.checkpoint.owed.as_ref() } else { None }
     }
 
     /// Whether the ledger has to be written before anything is published. What is owed is written each time, even if the
@@ -79,27 +101,21 @@ impl TrackedImport {
     }
 
     /// SNS has accepted what was owed. The record moves on, whatever becomes of the ledger's item.
-    pub(super) fn mark_announced(&mut self, id: TransitionId) {
-        let Some(transition) = self.record.checkpoint.owed.clone() else { return };
+    pub(super) fn mark_announced(&mut self, announcement: Announcement) {
+        let Announcement { image_id, transition_id, outcome, transition } = &announcement;
         tracing::info!(
-            ImageId = self.record.image_id.as_str(),
-            TransitionId = id.as_str(),
+            ImageId = image_id.as_str(),
+            TransitionId = transition_id.as_str(),
             Kind = transition.kind.as_str(),
             Sequence = transition.sequence,
             From = transition.from.as_ref().map(State::as_str),
             To = transition.to.as_str(),
-            Outcome = transition.outcome().as_str(),
+            Outcome = outcome.as_str(),
             "transition announced"
         );
         self.record.checkpoint = self.record.checkpoint.published();
         self.confirmed = self.record.checkpoint.clone();
-        self.announced = Some(Announced { id, image_id: self.record.image_id.clone(), transition });
-    }
-
-    /// The ledger has accepted the checkpoint.
-    pub(super) fn mark_written(&mut self) {
-        let version = self.item.as_ref().map_or(0, |item| item.version) + 1;
-        self.item = Some(Item { checkpoint: self.record.checkpoint.clone(), version });
+        self.announced = Some(announcement);
     }
 
     /// The item was changed or deleted after it was read, usually by another invocation. The current item is adopted if it
@@ -117,11 +133,13 @@ impl TrackedImport {
             "ledger write lost"
         );
         if expected == found {
-            let cause = "the table rejected a write although the item is as expected";
-            return Err(CallError::bad_response(Service::DynamoDb, cause));
+            let message = "the table rejected a write although the item is as expected";
+            return Err(CallError::bad_response(Service::DynamoDb, message));
         }
-        let adopted = current.as_ref().filter(|current| takes_precedence(&current.checkpoint, &self.confirmed));
-        self.record.checkpoint = adopted.map_or(&self.confirmed, |current| &current.checkpoint).clone();
+        self.record.checkpoint = match &current {
+            Some(current) if takes_precedence(&current.checkpoint, &self.confirmed) => current.checkpoint.clone(),
+            _ => self.confirmed.clone(),
+        };
         self.item = current;
         self.stage = Stage::Stopped;
         Ok(())
@@ -137,7 +155,7 @@ impl TrackedImport {
 }
 
 /// Whether the ledger's checkpoint is used: the higher `Sequence` wins. On a tie, one that owes wins over one that does
-/// not, because an earlier invocation may have failed to record what it owes; otherwise, the ledger wins.
+/// not, because an earlier invocation may have failed to write what it owes; otherwise, the ledger wins.
 fn takes_precedence(item: &Checkpoint, record: &Checkpoint) -> bool {
     match item.sequence.cmp(&record.sequence) {
         Ordering::Greater => true,
@@ -146,37 +164,11 @@ fn takes_precedence(item: &Checkpoint, record: &Checkpoint) -> bool {
     }
 }
 
-fn version(item: Option<&Item>) -> Option<u64> {
+pub(super) fn version(item: Option<&Item>) -> Option<u64> {
     item.map(|item| item.version)
 }
 
 /// The first error of a service's calls, in the event's order.
 pub(super) fn first_error(imports: &[TrackedImport], service: Service) -> Option<&CallError> {
     imports.iter().filter_map(|import| import.error.as_ref()).find(|error| error.service == service)
-}
-
-/// Fails the invocation if the condition holds.
-///
-/// # Errors
-/// The first error of the service's calls, in the event's order.
-pub(super) fn fail_if(condition: bool, imports: &mut [TrackedImport], service: Service) -> Result<(), Error> {
-    let mut errors = imports.iter_mut().filter(|_| condition).map(|import| &mut import.error);
-    let first = errors.find(|error| error.as_ref().is_some_and(|error| error.service == service));
-    first.and_then(Option::take).map_or(Ok(()), |error| Err(Error::Call(error)))
-}
-
-/// Collects the results of all imports.
-pub(super) fn into_checked(imports: Vec<TrackedImport>, described: usize) -> Checked {
-    let mut checked = Checked { described, ..Checked::default() };
-    for import in imports {
-        checked.unchecked += usize::from(import.stage == Stage::Unchecked);
-        checked.check_errors += usize::from(import.error.is_some());
-        if import.announced.is_some() || import.record.outcome() == Outcome::Pending {
-            let progress = |percentage| Progress { image_id: import.record.image_id.clone(), percentage };
-            checked.progress.extend(import.percentage.map(progress));
-        }
-        checked.announced.extend(import.announced);
-        checked.records.push(import.record);
-    }
-    checked
 }

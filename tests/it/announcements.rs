@@ -5,7 +5,7 @@
 use fake_aws::{Published, SnsAnswer, description};
 use serde_json::{Value, json};
 
-use crate::support::{IMAGE, Rig, Stage, TOPIC_ARN, event, image, imports};
+use crate::support::{IMAGE, Rig, Setup, TOPIC_ARN, event, image, imports};
 
 /// The most bytes of one `PublishBatch` call: <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
 const MAX_BYTES: usize = 262_144 - 1_024;
@@ -149,7 +149,7 @@ async fn the_remedies_of_a_failed_import() {
 
 #[tokio::test]
 async fn without_chat_https_subscribers_get_the_json() {
-    for stage in [Stage::new().await, Stage::new().await.set("CHAT", "false"), Stage::new().await.set("CHAT", "")] {
+    for stage in [Setup::new().await, Setup::new().await.set("CHAT", "false"), Setup::new().await.set("CHAT", "")] {
         let rig = stage.start().await;
         rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
         rig.check(json!({"ImageId": IMAGE})).await;
@@ -163,7 +163,7 @@ async fn without_chat_https_subscribers_get_the_json() {
 
 /// Checks a record with `CHAT` and returns the notifications about it.
 async fn chat(imports: impl IntoIterator<Item = fake_aws::DescriptionBody>) -> Vec<Value> {
-    let rig = Stage::new().await.set("CHAT", "true").start().await;
+    let rig = Setup::new().await.set("CHAT", "true").start().await;
     let mut record = json!({"ImageId": IMAGE});
     for import in imports {
         rig.workspaces.set(IMAGE, import);
@@ -255,7 +255,7 @@ async fn service_text_acts_in_no_chat() {
 #[tokio::test]
 async fn a_topic_can_be_in_another_region_and_account() {
     let arn = "arn:aws:sns:us-east-1:210987654321:all-image-imports";
-    let rig = Stage::new().await.set("TOPIC_ARN", arn).start().await;
+    let rig = Setup::new().await.set("TOPIC_ARN", arn).start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
     rig.check(json!({"ImageId": IMAGE})).await;
     let published = rig.sns.published().pop().expect("published");
@@ -290,7 +290,7 @@ async fn the_attributes_for_filter_policies() {
 #[tokio::test]
 async fn a_fifo_topic_gets_a_group_id_and_a_deduplication_id() {
     let arn = format!("{TOPIC_ARN}.fifo");
-    let rig = Stage::new().await.set("TOPIC_ARN", &arn).start().await;
+    let rig = Setup::new().await.set("TOPIC_ARN", &arn).start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "A NEW STATE"));
     let long = format!("wsi-{}", "z".repeat(63));
     rig.workspaces.set(&long, description(&long, &"X".repeat(64)));
@@ -315,7 +315,7 @@ async fn subjects_are_printable_ascii_and_short() {
 #[tokio::test]
 async fn a_batch_has_at_most_ten_entries() {
     for (count, batches) in [(0, &[][..]), (1, &[1]), (10, &[10]), (11, &[10, 1]), (25, &[10, 10, 5])] {
-        let rig = Stage::new().await.set("CONCURRENCY", "1").start().await;
+        let rig = Setup::new().await.set("CONCURRENCY", "1").start().await;
         rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
         let response = rig.invoke(event((0..count).map(|number| json!({"ImageId": image(number)})))).await;
         assert_eq!(response["Transitions"].as_array().map(Vec::len), Some(count));
@@ -331,7 +331,7 @@ async fn a_batch_has_at_most_ten_entries() {
 
 #[tokio::test]
 async fn batches_that_would_be_too_large_are_split() {
-    let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "6000000").start().await;
+    let rig = Setup::new().await.set("MAX_RESPONSE_BYTES", "6000000").start().await;
     for number in 0..4 {
         rig.workspaces.set(&image(number), description(&image(number), "VALIDATING").message(&"m".repeat(40_000)));
     }
@@ -343,7 +343,7 @@ async fn batches_that_would_be_too_large_are_split() {
 
 #[tokio::test]
 async fn a_message_that_is_too_large_is_truncated_and_not_dropped() {
-    let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "6000000").start().await;
+    let rig = Setup::new().await.set("MAX_RESPONSE_BYTES", "6000000").start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "ERROR").message(&"\"ä".repeat(200_000)).error("Code", "brief"));
     let many =
         (0..20_000).fold(description(&image(1), "ERROR"), |many, number| many.error(&format!("Code{number}"), "brief"));
@@ -368,7 +368,7 @@ async fn a_message_that_is_too_large_is_truncated_and_not_dropped() {
 
 #[tokio::test]
 async fn a_partial_failure_fails_only_its_own_entries() {
-    let rig = Stage::new().await.set("CONCURRENCY", "1").start().await;
+    let rig = Setup::new().await.set("CONCURRENCY", "1").start().await;
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
     let failure = |index, code: &str| (index, code.to_owned(), "words".to_owned());
     rig.sns.script([
@@ -442,7 +442,7 @@ async fn markup_is_plain_text_and_the_only_links_are_to_aws() {
 /// SNS may count more than the function does.
 #[tokio::test]
 async fn a_batch_that_is_refused_for_its_size_is_sent_message_by_message() {
-    let rig = Stage::new().await.set("CONCURRENCY", "1").start().await;
+    let rig = Setup::new().await.set("CONCURRENCY", "1").start().await;
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
     let message = "Too long".to_owned();
     rig.sns.script([SnsAnswer::Error { status: 400, code: "BatchRequestTooLong".to_owned(), message }]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fake_aws::{FunctionError, description};
 use serde_json::{Value, json};
 
-use crate::support::{IMAGE, Rig, Stage, event, image, imports};
+use crate::support::{IMAGE, Rig, Setup, event, image, imports};
 
 /// The end of several messages. The tables below abbreviate it as `EXPECTED`.
 const EXPECTED: &str = r#"expected {"Imports": [{"ImageId": "wsi-…"}, …]} or {"Discover": true}, or an EventBridge event with one of them in its "detail""#;
@@ -34,7 +34,7 @@ fn owed<'a>(owed: &'a str, message: &'a str) -> Case<'a> {
 }
 
 /// Starts a function. All imports are pending.
-async fn rig(stage: Stage) -> Rig {
+async fn rig(stage: Setup) -> Rig {
     let rig = stage.start().await;
     rig.workspaces.set_default(description(IMAGE, "PENDING"));
     rig
@@ -46,7 +46,7 @@ async fn send(rig: &Rig, payload: Vec<u8>) -> Result<Value, FunctionError> {
 
 /// Sends each payload to one process and compares the error message. After each, asserts that the function has called no
 /// service, and that it still handles a valid event.
-async fn refuses<'a>(stage: Stage, cases: impl IntoIterator<Item = Case<'a>>) {
+async fn refuses<'a>(stage: Setup, cases: impl IntoIterator<Item = Case<'a>>) {
     let rig = rig(stage).await;
     for (name, payload, message) in cases {
         let error = send(&rig, payload).await.expect_err(name);
@@ -64,7 +64,7 @@ async fn refuses<'a>(stage: Stage, cases: impl IntoIterator<Item = Case<'a>>) {
 #[tokio::test]
 async fn payloads_that_are_not_json() {
     refuses(
-        Stage::new().await,
+        Setup::new().await,
         [
             case("an empty body", "", "not JSON: EOF while parsing a value at line 1 column 0; EXPECTED"),
             case("only white space", " \r\n", "not JSON: EOF while parsing a value at line 2 column 0; EXPECTED"),
@@ -123,7 +123,7 @@ async fn payloads_that_are_not_json() {
 #[tokio::test]
 async fn json_that_is_not_an_event() {
     refuses(
-        Stage::new().await,
+        Setup::new().await,
         [
             case("null", "null", "EXPECTED, got null"),
             case("a boolean", "true", "EXPECTED, got a boolean"),
@@ -176,7 +176,7 @@ async fn malformed_envelopes() {
     let detail_type = string_expected("detail-type", "is missing, expected");
     let source = string_expected("source", "is missing, expected");
     refuses(
-        Stage::new().await,
+        Setup::new().await,
         [
             case(
                 "both forms at once",
@@ -256,7 +256,7 @@ async fn malformed_fields_of_the_envelope_that_are_not_used() {
         )
     };
     refuses(
-        Stage::new().await,
+        Setup::new().await,
         [
             case("a number as time", with(r#""time": 5"#), "time: expected an RFC 3339 time, got a number"),
             case(
@@ -282,7 +282,7 @@ async fn malformed_image_ids() {
     let of_type = |kind: &str| format!("Imports[0].ImageId: expected an image ID such as wsi-0a1b2c3d4, got {kind}");
     let record = |record: &str| format!(r#"{{"Imports": [{record}]}}"#);
     refuses(
-        Stage::new().await,
+        Setup::new().await,
         [
             case("a NUL at the end", id("wsi-0a1b2c3d4\0"), PATTERN),
             case("a NUL within", id("wsi-0a1b2\0c3d4"), PATTERN),
@@ -343,7 +343,7 @@ async fn malformed_fields_of_a_record() {
     let long = format!(r#""State": "{}""#, "X".repeat(129));
     let huge = format!(r#""Sequence": 1{}"#, "0".repeat(40));
     refuses(
-        Stage::new().await,
+        Setup::new().await,
         [
             field(r#""State": """#, STATE),
             field(r#""State": "A\u0000""#, STATE),
@@ -392,12 +392,12 @@ async fn sequences_at_and_past_the_limit() {
         let owed = owed.map(|owed| json!({"Kind": "STATE_CHANGED", "Sequence": owed, "From": null, "To": "PENDING"}));
         json!({"Imports": [{"ImageId": IMAGE, "Sequence": sequence, "Owed": owed}]}).to_string()
     };
-    let valid = rig(Stage::new().await).await;
+    let valid = rig(Setup::new().await).await;
     for payload in [record(LAST, None), record(LAST - 1, Some(LAST))] {
         send(&valid, payload.into_bytes()).await.expect("valid");
     }
     refuses(
-        Stage::new().await,
+        Setup::new().await,
         [
             case(
                 "a Sequence past the limit is the only problem",
@@ -418,7 +418,7 @@ async fn sequences_at_and_past_the_limit() {
 async fn malformed_owed_announcements() {
     const NUMBER: &str = "Imports[0].Owed.Sequence: must be the record's Sequence + 1";
     refuses(
-        Stage::new().await,
+        Setup::new().await,
         [
             owed(
                 "{}",
@@ -474,7 +474,7 @@ async fn too_many_records() {
     const SEVERAL: &str =
         "records, but an event may have at most 480 (MAX_RESPONSE_BYTES / 512): split it into several events";
     refuses(
-        Stage::new().await,
+        Setup::new().await,
         [
             case("10,000 records", complete(10_000), &format!("Imports: has 10000 {SEVERAL}")),
             case(
@@ -495,7 +495,7 @@ async fn too_many_records() {
 
 #[tokio::test]
 async fn ten_thousand_records_with_a_higher_response_limit() {
-    let stage = async || Stage::new().await.set("MAX_RESPONSE_BYTES", "6000000");
+    let stage = async || Setup::new().await.set("MAX_RESPONSE_BYTES", "6000000");
     let too_many = "Imports: has 11719 records, but an event may have at most 11718 (MAX_RESPONSE_BYTES / 512): \
                     split it into several events";
     refuses(
@@ -515,7 +515,7 @@ async fn ten_thousand_records_with_a_higher_response_limit() {
 /// Events that look wrong but follow the contract.
 #[tokio::test]
 async fn odd_events_that_are_valid() {
-    let rig = rig(Stage::new().await).await;
+    let rig = rig(Setup::new().await).await;
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let text = "x".repeat(MAX_PAYLOAD - 100);
     for (name, payload) in [
@@ -559,7 +559,7 @@ async fn odd_events_that_are_valid() {
 
 #[tokio::test]
 async fn an_invalid_configuration_is_reported_for_any_payload() {
-    let rig = Stage::new().await.set("CONCURRENCY", "none").start().await;
+    let rig = Setup::new().await.set("CONCURRENCY", "none").start().await;
     for payload in ["", "hello", "{}"] {
         let error = send(&rig, payload.into()).await.expect_err("the configuration is invalid");
         assert_eq!(error.error_type, "InvalidConfiguration", "{payload:?}");

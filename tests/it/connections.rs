@@ -7,7 +7,7 @@ use fake_aws::{Proxy, Server, description, http::Request};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::support::{IMAGE, Stage, emulator::ministack, event, fake_table, private_ca::PrivateCa};
+use crate::support::{IMAGE, Setup, emulator::ministack, event, fake_table, private_ca::PrivateCa};
 
 /// Whether a ping has no body, no signature and no header that names an operation.
 fn is_unsigned_and_empty(ping: &Request) -> bool {
@@ -21,7 +21,7 @@ async fn init_opens_the_connections_that_the_first_invocation_uses() {
     let emulator = ministack();
     let (topic, table) = (emulator.topic(false).await, emulator.table().await);
     let (sns, dynamodb) = (Proxy::start(&emulator.url).await.unwrap(), Proxy::start(&emulator.url).await.unwrap());
-    let stage = Stage::new().await.set("TOPIC_ARN", &topic).set("LEDGER_TABLE", &table.name);
+    let stage = Setup::new().await.set("TOPIC_ARN", &topic).set("LEDGER_TABLE", &table.name);
     let stage = stage.set("AWS_ENDPOINT_URL_SNS", &sns.url()).set("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb.url());
     stage.workspaces.set(IMAGE, description(IMAGE, "IN_PROGRESS"));
     let rig = stage.start().await;
@@ -60,11 +60,11 @@ async fn init_makes_the_only_tls_handshakes() {
 #[tokio::test]
 async fn init_opens_no_connection_if_disabled_and_none_to_an_unconfigured_ledger() {
     let dynamodb = Proxy::start("http://127.0.0.1:9").await.unwrap();
-    let rig = Stage::new().await.set("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb.url()).start().await;
+    let rig = Setup::new().await.set("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb.url()).start().await;
     rig.ready().await;
     assert_eq!((rig.sns.server().connections(), dynamodb.server().connections()), (1, 0));
 
-    let rig = Stage::new().await.set("CONNECT_IN_INIT", "false").start().await;
+    let rig = Setup::new().await.set("CONNECT_IN_INIT", "false").start().await;
     rig.ready().await;
     assert_eq!((rig.workspaces.server().connections(), rig.sns.server().connections()), (0, 0));
     rig.workspaces.set(IMAGE, description(IMAGE, "IN_PROGRESS"));
@@ -75,7 +75,7 @@ async fn init_opens_no_connection_if_disabled_and_none_to_an_unconfigured_ledger
 #[tokio::test]
 async fn a_connection_that_cannot_be_opened_does_not_block_init() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stage = Stage::new().await.set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9");
+    let stage = Setup::new().await.set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9");
     let workspaces = format!("http://{}", silent.local_addr().unwrap());
     let rig = stage.set("AWS_ENDPOINT_URL_WORKSPACES", &workspaces).start().await;
     rig.ready().await;
@@ -85,7 +85,7 @@ async fn a_connection_that_cannot_be_opened_does_not_block_init() {
     assert_eq!(errors, ["Sns.Unreachable", "WorkSpaces.Timeout"]);
 
     // What works is used: a check that announces nothing does not need SNS.
-    let rig = Stage::new().await.set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9").start().await;
+    let rig = Setup::new().await.set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9").start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "PENDING").progress(7));
     let record = rig.check(json!({"ImageId": IMAGE, "State": "PENDING"})).await;
     assert_eq!(record["Description"]["ProgressPercentage"], 7);

@@ -20,7 +20,7 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Rig, Stage,
+    Rig, Setup,
     emulator::{Queue, Table, ministack},
     event, image, imports, number_from_env,
 };
@@ -183,7 +183,7 @@ impl Crashes {
     async fn start(&self) -> Rig {
         // Announcements go to the emulator instead of the simulator of SNS.
         let sns = Sns::start().await.expect("the simulator starts");
-        let (stage, url) = (Stage::with(self.workspaces.clone(), sns), self.proxy.url());
+        let (stage, url) = (Setup::with(self.workspaces.clone(), sns), self.proxy.url());
         let stage = stage.set("TOPIC_ARN", &self.topic).set("AWS_ENDPOINT_URL_SNS", &url);
         let stage = stage.set("LEDGER_TABLE", &self.table.name);
         let rig = stage.set("AWS_ENDPOINT_URL_DYNAMODB", &url).start().await;

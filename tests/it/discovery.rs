@@ -8,7 +8,7 @@ use fake_aws::{Act, Answer, Fault, Proxy, Reply, WorkSpaces, description};
 use serde_json::{Value, json};
 
 use crate::support::{
-    IMAGE, Rig, Stage, announced,
+    IMAGE, Rig, Setup, announced,
     emulator::{Emulator, Table, dynalite, ministack, moto},
     image, imports, workspaces_error,
 };
@@ -22,10 +22,10 @@ struct WithLedger {
 
 impl WithLedger {
     async fn new() -> Self {
-        Self::with(Stage::new().await, ministack()).await
+        Self::with(Setup::new().await, ministack()).await
     }
 
-    async fn with(stage: Stage, emulator: &Emulator) -> Self {
+    async fn with(stage: Setup, emulator: &Emulator) -> Self {
         let table = emulator.table().await;
         let proxy = Proxy::start(&emulator.url).await.expect("the proxy starts");
         let stage = stage.set("LEDGER_TABLE", &table.name).set("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url());
@@ -139,7 +139,7 @@ async fn with_nothing_to_discover_the_response_is_empty() {
 #[tokio::test]
 async fn an_import_is_followed_to_its_end_although_it_leaves_the_list() {
     for emulator in [ministack(), moto(), dynalite()] {
-        let ledger = WithLedger::with(Stage::new().await, emulator).await;
+        let ledger = WithLedger::with(Setup::new().await, emulator).await;
         let (completed, deleted) = (1, 2);
         is_pending(&ledger.rig.workspaces, [completed, deleted]);
         ledger.tick().await;
@@ -162,7 +162,7 @@ async fn an_import_is_followed_to_its_end_although_it_leaves_the_list() {
 #[tokio::test]
 async fn unsettled_items_are_found() {
     for emulator in [ministack(), moto(), dynalite()] {
-        let ledger = WithLedger::with(Stage::new().await, emulator).await;
+        let ledger = WithLedger::with(Setup::new().await, emulator).await;
         let owed = json!({"Owed": {"Kind": "STATE_CHANGED", "Sequence": 5, "From": "ERROR", "To": "VALIDATING"}});
         let missing = json!({"Missing": true});
         let settled = ["COMPLETED", "ERROR", "NOT_FOUND"];
@@ -271,7 +271,7 @@ async fn a_new_import_without_a_state_is_remembered() {
 
 #[tokio::test]
 async fn what_does_not_fit_is_left_for_the_next_check_and_counted() {
-    let stage = Stage::new().await.set("MAX_RESPONSE_BYTES", "16384");
+    let stage = Setup::new().await.set("MAX_RESPONSE_BYTES", "16384");
     let ledger = WithLedger::with(stage, ministack()).await;
     is_pending(&ledger.rig.workspaces, 100..140);
     for number in [50, 51] {

@@ -11,7 +11,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::support::{IMAGE, Rig, Stage, announced, event, image, imports, workspaces_error};
+use crate::support::{IMAGE, Rig, Setup, announced, event, image, imports, workspaces_error};
 
 fn error(code: &str) -> Answer {
     workspaces_error(code, &format!("{code}, in words"))
@@ -204,7 +204,7 @@ async fn a_throttled_call_is_not_reported_as_a_timeout() {
 /// While WorkSpaces throttles, the SDK holds calls back. A call that it has not sent by the deadline did not fail.
 #[tokio::test]
 async fn a_call_that_was_held_back_is_unchecked() {
-    let rig = Stage::new().await.set("CONCURRENCY", "64").start().await;
+    let rig = Setup::new().await.set("CONCURRENCY", "64").start().await;
     rig.ready().await;
     rig.workspaces.set_default(description(IMAGE, "PENDING"));
     rig.workspaces.set_rate_limit(Some(2));
@@ -236,11 +236,11 @@ async fn an_unintelligible_response_is_a_bad_response() {
 
 #[tokio::test]
 async fn a_refused_connection_is_unreachable() {
-    let rig = Stage::new().await.set("AWS_ENDPOINT_URL_WORKSPACES", "http://127.0.0.1:9").start().await;
+    let rig = Setup::new().await.set("AWS_ENDPOINT_URL_WORKSPACES", "http://127.0.0.1:9").start().await;
     let failure = rig.fail(one()).await;
     assert_eq!(failure.error_type, "WorkSpaces.Unreachable");
     assert!(failure.message.contains("Connection refused"), "{}", failure.message);
-    let rig = Stage::new().await.set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9").start().await;
+    let rig = Setup::new().await.set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9").start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
     assert_eq!(rig.invoke(one()).await["Imports"][0]["CheckError"]["Error"], "Sns.Unreachable");
 }
@@ -252,7 +252,7 @@ async fn an_attempt_without_an_answer_is_a_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = silent.local_addr().expect("an address");
     let failed = |scheme: &'static str| async move {
-        let stage = Stage::new().await.set("CONNECT_IN_INIT", "false").set("AWS_MAX_ATTEMPTS", "1");
+        let stage = Setup::new().await.set("CONNECT_IN_INIT", "false").set("AWS_MAX_ATTEMPTS", "1");
         let rig = stage.set("AWS_ENDPOINT_URL_WORKSPACES", &format!("{scheme}://{address}")).start().await;
         let failure = rig.fail(one()).await;
         assert_eq!(failure.error_type, "WorkSpaces.Timeout", "{scheme}");
@@ -276,7 +276,7 @@ async fn an_answer_that_is_not_http_is_a_bad_response() {
             open.push(stream);
         }
     });
-    let rig = Stage::new().await.set("CONNECT_IN_INIT", "false").set("AWS_ENDPOINT_URL_WORKSPACES", &url).start().await;
+    let rig = Setup::new().await.set("CONNECT_IN_INIT", "false").set("AWS_ENDPOINT_URL_WORKSPACES", &url).start().await;
     assert_eq!(rig.fail(one()).await.error_type, "WorkSpaces.BadResponse");
 }
 
@@ -319,7 +319,7 @@ async fn the_deadline_error_says_what_took_the_time() {
     // The endpoint for credentials does not respond.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/credentials", silent.local_addr().expect("an address"));
-    let stage = Stage::new().await.unset("AWS_ACCESS_KEY_ID").unset("AWS_SECRET_ACCESS_KEY").unset("AWS_SESSION_TOKEN");
+    let stage = Setup::new().await.unset("AWS_ACCESS_KEY_ID").unset("AWS_SECRET_ACCESS_KEY").unset("AWS_SESSION_TOKEN");
     let rig = stage.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url).start().await;
     rig.ready().await;
     let failure = rig.try_invoke(one(), Duration::from_secs(2)).await.expect_err("no credentials");
@@ -327,7 +327,7 @@ async fn the_deadline_error_says_what_took_the_time() {
     assert!(failure.message.contains("credentials"), "{}", failure.message);
 
     // WorkSpaces throttles, so the SDK holds the calls of the next invocation back.
-    let rig = Stage::new().await.set("CONCURRENCY", "64").start().await;
+    let rig = Setup::new().await.set("CONCURRENCY", "64").start().await;
     rig.ready().await;
     rig.workspaces.set_default(error("ThrottlingException"));
     let all = event((0..64).map(|number| json!({"ImageId": image(number)})));

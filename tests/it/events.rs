@@ -6,7 +6,7 @@ use aws_lambda_events::eventbridge::EventBridgeEvent;
 use fake_aws::description;
 use serde_json::{Value, json};
 
-use crate::support::{IMAGE, Rig, Stage, announced, event, example_events, image, imports};
+use crate::support::{IMAGE, Rig, Setup, announced, event, example_events, image, imports};
 
 /// Sends a malformed event, asserts that it fails as such and without any call, and returns the error message.
 async fn refused(rig: &Rig, event: impl ToString) -> String {
@@ -123,7 +123,7 @@ async fn the_response_limit_limits_the_number_of_records() {
         rig.invoke(event((0..480).map(|number| json!({"ImageId": image(number), "State": "PENDING"})))).await;
     assert_eq!(response["Pending"], 480);
 
-    let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
+    let rig = Setup::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
     let message = refused(&rig, event((0..33).map(|number| json!({"ImageId": image(number)})))).await;
     assert!(message.contains("at most 32"), "{message}");
 }

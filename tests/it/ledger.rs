@@ -13,7 +13,7 @@ use fake_aws::{Act, Answer, Fault, Proxy, Reply, SnsAnswer, description};
 use serde_json::{Value, json};
 
 use crate::support::{
-    IMAGE, Rig, Stage, announced,
+    IMAGE, Rig, Setup, announced,
     emulator::{Emulator, Table, dynalite, ministack, moto},
     event, image, imports,
 };
@@ -27,10 +27,10 @@ struct WithLedger {
 
 impl WithLedger {
     async fn new() -> Self {
-        Self::with(Stage::new().await, ministack()).await
+        Self::with(Setup::new().await, ministack()).await
     }
 
-    async fn with(stage: Stage, emulator: &Emulator) -> Self {
+    async fn with(stage: Setup, emulator: &Emulator) -> Self {
         let table = emulator.table().await;
         let proxy = Proxy::start(&emulator.url).await.expect("the proxy starts");
         let stage = stage.set("LEDGER_TABLE", &table.name).set("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url());
@@ -39,7 +39,7 @@ impl WithLedger {
 
     /// A second function with the same ledger, WorkSpaces and topic.
     async fn twin(&self) -> Rig {
-        let mut stage = Stage::new().await;
+        let mut stage = Setup::new().await;
         stage.workspaces = self.rig.workspaces.clone();
         stage.sns = self.rig.sns.clone();
         let (workspaces, sns) = (stage.workspaces.url(), stage.sns.url());
@@ -93,7 +93,7 @@ fn owed(sequence: u64, from: &str, to: &str) -> Value {
 #[tokio::test]
 async fn a_fixed_schedule_announces_each_transition_once() {
     for emulator in [ministack(), moto(), dynalite()] {
-        let ledger = WithLedger::with(Stage::new().await, emulator).await;
+        let ledger = WithLedger::with(Setup::new().await, emulator).await;
         for state in ["PENDING", "PENDING", "VALIDATING", "VALIDATING", "COMPLETED", "COMPLETED", "COMPLETED"] {
             ledger.describe(state);
             ledger.tick().await;
@@ -264,7 +264,7 @@ async fn a_ledger_that_can_be_read_and_not_written() {
 
 #[tokio::test]
 async fn one_successful_write_is_enough() {
-    let ledger = WithLedger::with(Stage::new().await.set("CONCURRENCY", "1"), ministack()).await;
+    let ledger = WithLedger::with(Setup::new().await.set("CONCURRENCY", "1"), ministack()).await;
     ledger.rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
     ledger.on("PutItem", |count| if count == 0 { denied("dynamodb:PutItem") } else { Act::Forward });
     let response = ledger.rig.invoke(event([json!({"ImageId": image(0)}), json!({"ImageId": image(1)})])).await;
@@ -303,7 +303,7 @@ async fn a_ledger_that_cannot_be_read() {
     assert_eq!(ledger.rig.workspaces.calls().len(), 0);
 
     let missing =
-        Stage::new().await.set("LEDGER_TABLE", "no-such-table").set("AWS_ENDPOINT_URL_DYNAMODB", &ministack().url);
+        Setup::new().await.set("LEDGER_TABLE", "no-such-table").set("AWS_ENDPOINT_URL_DYNAMODB", &ministack().url);
     let failure = missing.start().await.fail(json!({"Imports": [{"ImageId": IMAGE}]})).await;
     assert_eq!(failure.error_type, "DynamoDb.ResourceNotFoundException");
 }
@@ -576,7 +576,7 @@ async fn a_key_that_stays_unprocessed_leaves_time_for_the_others() {
 async fn reads_respect_the_concurrency() {
     const DELAY: Duration = Duration::from_millis(150);
     for (concurrency, slots) in [("1", 3), ("2", 2), ("64", 1)] {
-        let ledger = WithLedger::with(Stage::new().await.set("CONCURRENCY", concurrency), ministack()).await;
+        let ledger = WithLedger::with(Setup::new().await.set("CONCURRENCY", concurrency), ministack()).await;
         ledger.rig.workspaces.set_default(description(IMAGE, "PENDING"));
         let times = Arc::new(Mutex::new(Vec::new()));
         let table = ledger.table.name.clone();
@@ -600,7 +600,7 @@ async fn reads_respect_the_concurrency() {
 
 #[tokio::test]
 async fn an_unchecked_record_has_the_checkpoint_of_its_item() {
-    let ledger = WithLedger::with(Stage::new().await.set("CONCURRENCY", "2"), ministack()).await;
+    let ledger = WithLedger::with(Setup::new().await.set("CONCURRENCY", "2"), ministack()).await;
     ledger.rig.ready().await;
     ledger.rig.workspaces.set_latency(Duration::from_millis(200));
     ledger.rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
@@ -775,7 +775,7 @@ async fn an_item_without_a_version_can_be_used() {
 /// The ledger also works if a lost write does not say which item won.
 #[tokio::test]
 async fn a_lost_write_without_the_winners_item_publishes_nothing() {
-    let ledger = WithLedger::with(Stage::new().await, dynalite()).await;
+    let ledger = WithLedger::with(Setup::new().await, dynalite()).await;
     ledger.describe("VALIDATING");
     let table = ledger.table.name.clone();
     let item = json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Version": 3});

@@ -3,7 +3,7 @@
 use fake_aws::{Answer, SnsAnswer, description};
 use serde_json::{Value, json};
 
-use crate::support::{IMAGE, Rig, SESSION_TOKEN, Stage, event, image};
+use crate::support::{IMAGE, Rig, SESSION_TOKEN, Setup, event, image};
 
 async fn busy(rig: &Rig) {
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING").message("payload-of-the-service"));
@@ -55,7 +55,7 @@ async fn each_transition_and_each_failure_is_one_line() {
 #[tokio::test]
 async fn the_log_level_can_be_set() {
     for (level, expected) in [("fatal", vec![]), ("WARN", vec!["WARN"]), ("nonsense", vec!["WARN", "INFO"])] {
-        let rig = Stage::new().await.set("AWS_LAMBDA_LOG_LEVEL", level).start().await;
+        let rig = Setup::new().await.set("AWS_LAMBDA_LOG_LEVEL", level).start().await;
         busy(&rig).await;
         // An error is logged at every level, and after the lines before it.
         let failure = rig.fail(json!({})).await;
@@ -72,7 +72,7 @@ async fn the_log_level_can_be_set() {
 #[tokio::test]
 async fn no_payloads_and_no_credentials() {
     for level in ["INFO", "DEBUG", "TRACE"] {
-        let rig = Stage::new().await.set("AWS_LAMBDA_LOG_LEVEL", level).start().await;
+        let rig = Setup::new().await.set("AWS_LAMBDA_LOG_LEVEL", level).start().await;
         busy(&rig).await;
         rig.fail(json!({"Imports": [{"ImageId": "payload-of-the-event"}]})).await;
         rig.logged("invocation finished").await;

@@ -19,6 +19,7 @@
 mod support;
 
 mod announcements;
+mod architecture;
 mod bad_input;
 mod configuration;
 mod connections;

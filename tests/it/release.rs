@@ -6,7 +6,7 @@
 use fake_aws::description;
 use serde_json::json;
 
-use crate::support::{IMAGE, Rig, Stage, announced, event, image};
+use crate::support::{IMAGE, Rig, Setup, announced, event, image};
 
 #[tokio::test]
 async fn it_announces_a_transition_and_responds() {
@@ -29,6 +29,6 @@ async fn it_handles_one_invocation_after_another() {
 
 #[tokio::test]
 async fn it_reports_an_invalid_configuration() {
-    let rig = Stage::new().await.unset("TOPIC_ARN").start().await;
+    let rig = Setup::new().await.unset("TOPIC_ARN").start().await;
     assert_eq!(rig.fail(json!({"Imports": []})).await.error_type, "InvalidConfiguration");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fake_aws::{Answer, Fault, SnsAnswer, description};
 use serde_json::{Value, json};
 
-use crate::support::{IMAGE, Rig, Stage, announced, event, image, imports, workspaces_error};
+use crate::support::{IMAGE, Rig, Setup, announced, event, image, imports, workspaces_error};
 
 #[tokio::test]
 async fn the_complete_response() {
@@ -49,7 +49,7 @@ async fn the_complete_response() {
 
 #[tokio::test]
 async fn records_keep_the_order_of_the_event() {
-    let rig = Stage::new().await.set("CONCURRENCY", "3").start().await;
+    let rig = Setup::new().await.set("CONCURRENCY", "3").start().await;
     rig.workspaces.set_default(description(IMAGE, "PENDING"));
     for number in 0..20 {
         let delay = Duration::from_millis(20 * ((number * 7) % 5));
@@ -160,7 +160,7 @@ async fn a_record_with_an_owed_announcement_is_pending_and_has_the_new_descripti
 
 #[tokio::test]
 async fn records_unchecked_at_the_deadline_come_back_unchanged() {
-    let rig = Stage::new().await.set("CONCURRENCY", "2").start().await;
+    let rig = Setup::new().await.set("CONCURRENCY", "2").start().await;
     rig.ready().await;
     rig.workspaces.set_latency(Duration::from_millis(100));
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
@@ -181,7 +181,7 @@ async fn records_unchecked_at_the_deadline_come_back_unchanged() {
 
 #[tokio::test]
 async fn describing_starts_at_a_random_record() {
-    let rig = Stage::new().await.set("CONCURRENCY", "1").start().await;
+    let rig = Setup::new().await.set("CONCURRENCY", "1").start().await;
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
     let records = event((0..50).map(|number| json!({"ImageId": image(number), "State": "VALIDATING"})));
     let mut starts = Vec::new();
@@ -212,7 +212,7 @@ async fn time_to_announce_is_reserved() {
 
 #[tokio::test]
 async fn a_response_is_never_too_large() {
-    let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
+    let rig = Setup::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
     // The descriptions exceed the limit, so the function truncates their texts.
     for number in 0..32 {
         let text = "\"ä".repeat(if number == 7 { 20_000 } else { 200 });
@@ -242,7 +242,7 @@ async fn a_response_is_never_too_large() {
 /// As many records as an event may have, with the longest IDs and states, all of which owe something and fail.
 #[tokio::test]
 async fn a_response_with_the_longest_states_is_never_too_large() {
-    let rig = Stage::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
+    let rig = Setup::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
     let (from, to) = ("F".repeat(64), "T".repeat(64));
     let text = "\"ä".repeat(500);
     rig.workspaces.set_default(description(IMAGE, &to).message(&text).error("Code", &text));

@@ -6,14 +6,14 @@ use fake_aws::description;
 use serde_json::{Value, json};
 
 use crate::support::{
-    IMAGE, Rig, Stage,
+    IMAGE, Rig, Setup,
     emulator::{Emulator, ministack, moto},
     event, image,
 };
 
 /// Starts a function that publishes to a topic of an emulator.
 async fn rig(emulator: &Emulator, topic: &str) -> Rig {
-    Stage::new().await.set("TOPIC_ARN", topic).set("AWS_ENDPOINT_URL_SNS", &emulator.url).start().await
+    Setup::new().await.set("TOPIC_ARN", topic).set("AWS_ENDPOINT_URL_SNS", &emulator.url).start().await
 }
 
 #[tokio::test]

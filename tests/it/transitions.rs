@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use fake_aws::{Answer, Fault, STATES, SnsAnswer, description};
 use serde_json::{Value, json};
 
-use crate::support::{IMAGE, Rig, Stage, announced, event, image, workspaces_error};
+use crate::support::{IMAGE, Rig, Setup, announced, event, image, workspaces_error};
 
 /// Returns the time that many seconds ago, in seconds since 1970.
 fn ago(seconds: u64) -> f64 {
@@ -87,7 +87,7 @@ async fn an_image_missing_twice_in_a_row_is_announced_as_not_found() {
 
 #[tokio::test]
 async fn a_stall_is_announced_once_and_its_end_is_not_announced() {
-    let rig = Stage::new().await.set("STALL_AFTER_SECONDS", "3600").start().await;
+    let rig = Setup::new().await.set("STALL_AFTER_SECONDS", "3600").start().await;
     let at = |seconds| description(IMAGE, "VALIDATING").updated(ago(seconds));
     rig.workspaces.set(IMAGE, at(3500));
     let record = rig.check(json!({"ImageId": IMAGE, "State": "VALIDATING", "Sequence": 2})).await;
@@ -112,7 +112,7 @@ async fn a_stall_is_announced_once_and_its_end_is_not_announced() {
 #[tokio::test]
 async fn imports_stall_after_six_hours_by_default_and_never_at_zero() {
     let rig = Rig::new().await;
-    let never = Stage::new().await.set("STALL_AFTER_SECONDS", "0").start().await;
+    let never = Setup::new().await.set("STALL_AFTER_SECONDS", "0").start().await;
     for (age, stalls) in [(6 * 3600 - 60, 0), (6 * 3600 + 60, 1)] {
         for rig in [&rig, &never] {
             rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING").updated(ago(age)));

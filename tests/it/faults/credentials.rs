@@ -17,7 +17,7 @@ use super::{
     report::{InvocationResult, Report},
     services::{Service, Services},
 };
-use crate::support::{Rig, SECRET_KEY, SESSION_TOKEN, Stage, emulator::ministack};
+use crate::support::{Rig, SECRET_KEY, SESSION_TOKEN, Setup, emulator::ministack};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -65,7 +65,7 @@ impl Source {
     }
 
     /// Starts a function that has no other credentials.
-    async fn start_function(&self, stage: Stage) -> Rig {
+    async fn start_function(&self, stage: Setup) -> Rig {
         let stage = stage.unset("AWS_ACCESS_KEY_ID").unset("AWS_SECRET_ACCESS_KEY").unset("AWS_SESSION_TOKEN");
         let url = format!("{}/credentials", self.server.url());
         // The tests count the keys. Opening connections during init would use some.

@@ -6,7 +6,7 @@ use fake_aws::{Proxy, Reply, Sns, WorkSpaces, description};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Rig, Stage, announced,
+    Rig, Setup, announced,
     emulator::{Table, ministack},
     image,
 };
@@ -69,8 +69,8 @@ impl Services {
     }
 
     /// Prepares a function that calls these services through the proxies.
-    pub(super) fn stage(&self) -> Stage {
-        let mut stage = Stage::with(self.workspaces.clone(), self.sns.clone());
+    pub(super) fn stage(&self) -> Setup {
+        let mut stage = Setup::with(self.workspaces.clone(), self.sns.clone());
         for service in Service::ALL {
             stage = stage.set(service.endpoint_variable(), &self.proxy(service).url());
         }

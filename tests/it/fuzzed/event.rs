@@ -66,11 +66,11 @@ fn check_images(bytes: &[u8], records: &[Record]) {
 
 /// Asserts that a response with these records is an event with the same records.
 fn check_round_trip(records: &[Record]) {
-    let response = Response::new(records.to_owned(), Vec::new(), 0);
+    let response = Response::new(records.to_owned(), Vec::new());
     let again = parse(&response.into_json(usize::MAX), MAX_RECORDS).expect("a response is an event").records;
     let parts = |record: &Record| {
         let Record { image_id, checkpoint, description, check_error, truncated, listed } = record.clone();
-        let json = |description: CarriedDescription| description.json().get().to_owned();
+        let json = |description: CarriedDescription| description.to_json();
         (image_id, checkpoint, description.map(json), check_error, truncated, listed)
     };
     assert!(again.iter().map(parts).eq(records.iter().map(parts)), "{records:?} came back as {again:?}");

@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use serde_json::{Value, value::RawValue};
 use workspaces_image_import::{
-    announcement::{Announcement, Message, Origin, batch::MAX_BYTES},
     event::parse,
-    import::{CarriedDescription, Checkpoint, Description, ImageId, Observation, Record, Timestamp, TransitionId},
+    import::{Announcement, Checkpoint, Description, ImageId, Observation, Record, Timestamp},
+    message::{Draft, MAX_BYTES, Message, Origin},
     response::Response,
-    tracker::Announced,
 };
 
 /// The lowest response limit that can be configured, and the most records that an event can have then.
 const MAX_RESPONSE_BYTES: usize = 16_384;
-const MAX_RECORDS: usize = MAX_RESPONSE_BYTES / 512;
+const MAX_RECORDS: usize = MAX_RESPONSE_BYTES / Record::MAX_BYTES;
 
 pub(crate) fn check(bytes: &[u8]) {
     let [images, repeats, rest @ ..] = bytes else { return };
@@ -27,7 +26,7 @@ pub(crate) fn check(bytes: &[u8]) {
     repeat_texts(&mut description, usize::from(*repeats) * 4 + 1);
     let now = Timestamp::from_millis(1_767_780_751_250).expect("in range");
     let stall_after = Some(Duration::from_hours(6));
-    checked.compare(&Observation::Described(Box::new(description)), now, stall_after);
+    checked.compare(Observation::Described(Box::new(description)), now, stall_after);
 
     let (mut records, mut announced) = (Vec::new(), Vec::new());
     for image in 0..=usize::from(*images) % MAX_RECORDS {
@@ -39,8 +38,7 @@ pub(crate) fn check(bytes: &[u8]) {
                 check_message(&message(&record, now));
             }
             record.checkpoint = record.checkpoint.published();
-            let id = TransitionId::new(&record.image_id, &transition);
-            announced.push(Announced { id, image_id: record.image_id.clone(), transition });
+            announced.push(Announcement::new(record.image_id.clone(), transition));
         }
         records.push(record);
     }
@@ -63,11 +61,16 @@ fn repeat_texts(description: &mut Description, times: usize) {
 }
 
 fn message(record: &Record, observed_at: Timestamp) -> Message {
-    let transition = record.checkpoint.owed.as_ref().expect("owed");
-    let description = record.description.as_ref().map(CarriedDescription::json);
-    let (id, origin) = (&TransitionId::new(&record.image_id, transition), &Origin::new("eu-west-1"));
-    let (image_id, truncated) = (&record.image_id, record.truncated);
-    Announcement { id, image_id, transition, description, truncated, origin, observed_at, chat: true }.message()
+    let owed = record.checkpoint.owed.clone().expect("owed");
+    let draft = Draft {
+        announcement: &Announcement::new(record.image_id.clone(), owed),
+        description: record.description.as_ref(),
+        truncated: record.truncated,
+        origin: &Origin::new("", "eu-west-1"),
+        observed_at,
+        chat: true,
+    };
+    draft.message()
 }
 
 /// Asserts that a message is within the limits of SNS: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
@@ -114,7 +117,8 @@ fn check_lines(email: &str) {
         "Region eu-west-1",
         "Announcement wsi-",
     ];
-    let is_line_end = |char: char| matches!(char, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let is_line_end =
+        |character: char| matches!(character, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
     for line in email.split(is_line_end).filter(|line| !line.is_empty()) {
         let is_error = line.split_once(". ").is_some_and(|(number, _)| number.parse::<usize>().is_ok());
         assert!(is_error || starts.iter().any(|start| line.starts_with(start)), "{line:?} in {email:?}");
@@ -132,7 +136,10 @@ fn check_chat(notification: &Value) {
     let listed = lists.into_iter().flatten().map(text);
     for shown in [title, description, text(&notification["metadata"]["summary"])].into_iter().chain(listed) {
         for line in shown.split('\n') {
-            assert!(!line.contains(|char: char| char.is_control() || "*~`<>&@[]".contains(char)), "{shown:?}");
+            assert!(
+                !line.contains(|character: char| character.is_control() || "*~`<>&@[]".contains(character)),
+                "{shown:?}"
+            );
             assert!(!line.starts_with(['#', '-', '+', '=', ' ']), "{shown:?}");
             line.split_whitespace().for_each(check_chat_word);
         }
@@ -164,12 +171,12 @@ fn check_chat_word(word: &str) {
 }
 
 /// Asserts that the response is within its limit and keeps everything that the next check needs.
-fn check_response(records: Vec<Record>, announced: Vec<Announced>) {
+fn check_response(records: Vec<Record>, announced: Vec<Announcement>) {
     let checkpoints = |records: &[Record]| -> Vec<(ImageId, Checkpoint)> {
         records.iter().map(|record| (record.image_id.clone(), record.checkpoint.clone())).collect()
     };
     let expected = checkpoints(&records);
-    let response = Response::new(records, announced, 0).into_json(MAX_RESPONSE_BYTES);
+    let response = Response::new(records, announced).into_json(MAX_RESPONSE_BYTES);
     assert!(response.get().len() <= MAX_RESPONSE_BYTES, "{} bytes", response.get().len());
     let next = parse(&response, MAX_RECORDS).expect("a response is an event").records;
     assert_eq!(checkpoints(&next), expected);

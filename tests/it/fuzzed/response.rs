@@ -22,22 +22,22 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use tokio::{runtime::Runtime, time::Instant};
 use workspaces_image_import::{
-    announcement::{Announce as _, Message, Sns},
-    config::Topic,
+    aws::Aws,
+    config::Config,
     error::{CallError, Service},
     import::{Checkpoint, Description, ImageId, Observation, State, Timestamp},
-    ledger::{Item, Ledger as _, LedgerTable, Write, WriteOutcome},
-    workspaces::{DescribeImport as _, DescribeOutcome, WorkSpaces},
+    message::Message,
+    services::{DescribeOutcome, Item, Services as _, Write, WriteOutcome},
 };
 
 const IMAGE: &str = "wsi-0a1b2c3d4";
 const STATUSES: [u16; 8] = [200, 400, 403, 404, 429, 500, 503, 302];
 
 pub(crate) fn check(bytes: &[u8]) {
-    thread_local! { static SERVICES: Services = Services::new(); }
+    thread_local! { static FUNCTION: Function = Function::new(); }
     let [call, status, headers, body @ ..] = bytes else { return };
     let answer = Answer::new(STATUSES[usize::from(*status) % STATUSES.len()], *headers, body);
-    SERVICES.with(|services| services.call(*call, answer));
+    FUNCTION.with(|function| function.call(*call, answer));
 }
 
 /// The response to every call.
@@ -80,17 +80,15 @@ impl HttpConnector for FakeConnector {
     }
 }
 
-/// The adapters of the services and their SDK clients, without a network and without retries.
-struct Services {
+/// The services as the function calls them, without a network and without retries.
+struct Function {
     runtime: Runtime,
     connector: FakeConnector,
-    workspaces: WorkSpaces,
-    topic: Sns,
-    table: LedgerTable,
+    aws: Aws,
     batch: Vec<Message>,
 }
 
-impl Services {
+impl Function {
     fn new() -> Self {
         let connector = FakeConnector::default();
         let shared = SharedHttpConnector::new(connector.clone());
@@ -108,7 +106,11 @@ impl Services {
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
-        let arn = "arn:aws:sns:eu-west-1:123456789012:image-imports".to_owned();
+        let config = Config::from_variables(|name| match name {
+            "TOPIC_ARN" => Ok(Some("arn:aws:sns:eu-west-1:123456789012:image-imports".to_owned())),
+            "LEDGER_TABLE" => Ok(Some("image-imports".to_owned())),
+            _ => Ok(None),
+        });
         let message = Message {
             subject: "a subject".to_owned(),
             body: r#"{"default": "a text"}"#.to_owned(),
@@ -124,9 +126,7 @@ impl Services {
                 .build()
                 .expect("a runtime"),
             connector,
-            workspaces: WorkSpaces::new(aws_sdk_workspaces::Client::new(&sdk)),
-            topic: Sns::new(aws_sdk_sns::Client::new(&sdk), Topic { arn, region: "eu-west-1".to_owned() }),
-            table: LedgerTable::new(aws_sdk_dynamodb::Client::new(&sdk), "image-imports", 1),
+            aws: Aws::new(&sdk, &config.expect("valid")),
             batch: vec![message; 3],
         }
     }
@@ -137,17 +137,18 @@ impl Services {
         self.runtime.block_on(async {
             let deadline = Instant::now() + Duration::from_secs(5);
             match call % 4 {
-                0 => described(self.workspaces.describe(&image_id, deadline).await),
-                1 => published(&self.topic.publish(&self.batch, deadline).await, self.batch.len()),
+                0 => described(self.aws.describe(&image_id, deadline).await),
+                1 => published(&self.aws.publish(&self.batch, deadline).await, self.batch.len()),
                 2 => {
                     // The adapter reads unprocessed keys again until the deadline.
-                    let read = self.table.read(&[&image_id], deadline).await;
+                    let read = self.aws.read_items(&[&image_id], deadline).await;
                     remembered(read.into_values().collect());
                 }
                 _ => {
                     let at = Timestamp::from_millis(0).expect("in range");
-                    let write = Write { image_id: &image_id, checkpoint: &Checkpoint::default(), expected: None, at };
-                    remembered(match self.table.write(write, deadline).await {
+                    let item = Item::next(None, Checkpoint::default());
+                    let write = Write { image_id: &image_id, item: &item, expected: None, at };
+                    remembered(match self.aws.write_item(write, deadline).await {
                         WriteOutcome::Written | WriteOutcome::Lost(None) => Ok(Vec::new()),
                         WriteOutcome::Lost(Some(winner)) => Ok(vec![winner]),
                         WriteOutcome::Failed(error) => Err(error),

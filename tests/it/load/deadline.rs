@@ -7,7 +7,7 @@ use fake_aws::{Act, Fault, Proxy, Quota, Reply, description};
 use serde_json::{Value, json};
 
 use super::{quota::limit, records::new_records};
-use crate::support::{Stage, image, imports};
+use crate::support::{Setup, image, imports};
 
 const RECORDS: usize = 300;
 
@@ -19,7 +19,7 @@ async fn hundreds_of_unanswered_writes_do_not_delay_the_response() {
 /// Invokes a function, under a CPU quota if one is given, with this many new imports.
 pub(super) async fn assert_in_time(records: usize, quota: Option<&Quota>) {
     let proxy = Proxy::start("http://no-such-host.invalid").await.expect("the proxy starts");
-    let stage = Stage::new().await.set("LEDGER_TABLE", "ledger").set("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url());
+    let stage = Setup::new().await.set("LEDGER_TABLE", "ledger").set("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url());
     let rig = stage.set("MAX_RESPONSE_BYTES", "6000000").start().await;
     rig.workspaces.set_default(description(&image(0), "VALIDATING"));
     // The ledger records what is owed. After the first announcement, it no longer responds to writes.

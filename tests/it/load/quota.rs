@@ -13,7 +13,7 @@ use super::{
     deadline,
     records::{assert_unchanged, first_id, first_ids, new_records, set_states},
 };
-use crate::support::{Rig, Stage, announced, fake_table, imports, number_from_env};
+use crate::support::{Rig, Setup, announced, fake_table, imports, number_from_env};
 
 /// How many records to send, unless `RECORDS` says otherwise.
 const RECORDS: usize = 50;
@@ -35,7 +35,7 @@ const INVOCATIONS: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_takes_too_long_is_finished_by_later_invocations() {
-    let (with_table, with_payload) = join!(fake_table::stage(None), Stage::new());
+    let (with_table, with_payload) = join!(fake_table::stage(None), Setup::new());
     let (with_table, _table) = with_table;
     join!(finish("ledger", with_table), finish("payload", with_payload));
 }
@@ -63,7 +63,7 @@ pub(super) fn limit(quota: &Quota, rig: &Rig) {
 }
 
 /// Sends the same images until each has been announced. `try_invoke` asserts that each response is in time.
-async fn finish(storage: &str, stage: Stage) {
+async fn finish(storage: &str, stage: Setup) {
     let Some(quota) = quota() else { return };
     let rig = stage.set("MAX_RESPONSE_BYTES", "6000000").start().await;
     let records = records();

@@ -11,7 +11,7 @@ use fake_aws::{Proxy, description};
 use serde_json::{Value, json};
 
 use super::process::Usage;
-use crate::support::{Rig, Stage, announced, emulator::ministack, event, image, imports, number_from_env};
+use crate::support::{Rig, Setup, announced, emulator::ministack, event, image, imports, number_from_env};
 
 /// How many records to send, unless `RECORDS` says otherwise.
 const RECORDS: usize = 1_000;
@@ -23,8 +23,8 @@ const MAX_RESPONSE_BYTES: usize = 6_000_000;
 const NO_HURRY: Duration = Duration::from_mins(15);
 
 /// Prepares a function with the highest response limit.
-async fn stage() -> Stage {
-    Stage::new().await.set("MAX_RESPONSE_BYTES", &MAX_RESPONSE_BYTES.to_string())
+async fn stage() -> Setup {
+    Setup::new().await.set("MAX_RESPONSE_BYTES", &MAX_RESPONSE_BYTES.to_string())
 }
 
 /// Sets the state of all images.

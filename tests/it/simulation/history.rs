@@ -3,7 +3,7 @@
 
 use workspaces_image_import::import::{Kind, State, Transition};
 
-use super::import::{Answer, state_name};
+use super::import::{DescribeAnswer, state_name};
 
 /// The announcements of one import.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl History {
     }
 
     /// Adds the next announcement, given the import's states and the answers to describe calls so far.
-    pub(super) fn add(&mut self, next: &Transition, states: &[Option<&'static str>], answers: &[Answer]) {
+    pub(super) fn add(&mut self, next: &Transition, states: &[Option<&'static str>], answers: &[DescribeAnswer]) {
         let last = self.announced.last();
         assert_eq!(next.sequence, self.announced.len() as u64 + 1, "a gap in the numbers: {next:?} after {last:?}");
         let from = last.map(|last| &last.to).or(self.start.as_ref());
@@ -54,12 +54,12 @@ impl History {
             Kind::Stalled => {
                 assert_eq!(next.from.as_ref(), Some(&next.to), "a stall does not change the state");
                 assert!(!matches!(to, "COMPLETED" | "ERROR" | "NOT_FOUND"), "{to} cannot stall");
-                let ended = |answer: &Answer| answer.age() == Some(0);
+                let ended = |answer: &DescribeAnswer| answer.age() == Some(0);
                 assert!(
                     last.is_none_or(|last| last.kind != Kind::Stalled) || since.any(ended),
                     "{next:?}, but {last:?} had not ended"
                 );
-                let old = |answer: &Answer| answer.state() == Some(to) && answer.age() > Some(0);
+                let old = |answer: &DescribeAnswer| answer.state() == Some(to) && answer.age() > Some(0);
                 assert!(since.any(old), "{next:?}, but no old update was found since {last:?}");
             }
         }

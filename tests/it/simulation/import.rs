@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use workspaces_image_import::{
     import::{Checkpoint, ImageId, Kind, State, Transition},
-    ledger::Item,
+    services::Item,
 };
 
-use super::{history::History, world::Storage};
+use super::{history::History, world::Store};
 
 /// One import, as everything except the function sees it.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct SimulatedImport {
     /// The state that records start from, if any.
     start: Option<State>,
     /// The answers that the function got to describe calls.
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<DescribeAnswer>,
     /// The ledger's item.
     pub(super) item: Option<Item>,
     /// Every transition that the ledger has ever owed, by number.
@@ -44,7 +44,7 @@ pub(super) enum Omitted {
 
 /// One answer to a describe call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum DescribeAnswer {
     NotFound,
     /// The state, and the age of the last update in minutes.
     Described {
@@ -53,7 +53,7 @@ pub(super) enum Answer {
     },
 }
 
-impl Answer {
+impl DescribeAnswer {
     /// The state that an announcement of this answer has, if any.
     pub(super) fn state(self) -> Option<&'static str> {
         match self {
@@ -121,28 +121,28 @@ impl SimulatedImport {
     }
 
     /// The answer to a describe call.
-    pub(super) fn answer(&self) -> Answer {
-        let Some(state) = self.now() else { return Answer::NotFound };
+    pub(super) fn answer(&self) -> DescribeAnswer {
+        let Some(state) = self.now() else { return DescribeAnswer::NotFound };
         let (state, age) = (Some(state), Some(self.age));
         match self.omitted {
-            Omitted::Nothing => Answer::Described { state, age },
-            Omitted::State => Answer::Described { state: None, age },
-            Omitted::Time => Answer::Described { state, age: None },
+            Omitted::Nothing => DescribeAnswer::Described { state, age },
+            Omitted::State => DescribeAnswer::Described { state: None, age },
+            Omitted::Time => DescribeAnswer::Described { state, age: None },
         }
     }
 
     /// SNS accepts a message. With a ledger, it must have been owed before, a number identifies one announcement
     /// permanently, and first deliveries are in order of their numbers.
-    pub(super) fn deliver(&mut self, delivery: Delivery, storage: Storage) -> Delivered {
+    pub(super) fn deliver(&mut self, delivery: Delivery, store: Store) -> Delivered {
         let Delivery { image_id, transition_id, kind, sequence, from, to } = delivery;
         let transition = Transition { kind, sequence, from, to };
         let label = if transition.kind == Kind::Stalled { "STALLED" } else { transition.to.as_str() };
         assert_eq!(transition_id, format!("{image_id}#{}:{label}", transition.sequence));
         let occurred = self.states.iter().any(|state| state_name(*state) == transition.to.as_str());
         assert!(occurred, "{transition_id} never occurred: {:?}", self.states);
-        let not_found = self.answers.iter().filter(|answer| **answer == Answer::NotFound).count();
+        let not_found = self.answers.iter().filter(|answer| **answer == DescribeAnswer::NotFound).count();
         assert!(transition.to.as_str() != "NOT_FOUND" || not_found >= 2, "NOT_FOUND after a single miss");
-        if storage != Storage::Payload {
+        if store != Store::Payload {
             let owed = self.owed.get(&transition.sequence);
             assert_eq!(owed, Some(&transition), "{transition_id} was published before it was owed");
             match self.history.announced(transition.sequence) {
@@ -156,26 +156,20 @@ impl SimulatedImport {
     }
 
     /// DynamoDB accepts a write if the item has the expected version. Otherwise, it returns the item.
-    pub(super) fn write(
-        &mut self,
-        new: &Checkpoint,
-        expected: Option<u64>,
-        version: u64,
-        storage: Storage,
-    ) -> Result<(), Option<Item>> {
+    pub(super) fn write(&mut self, new: &Item, expected: Option<u64>, store: Store) -> Result<(), Option<Item>> {
         let current = self.item.as_ref().map(|item| item.version);
         if current != expected {
             return Err(self.item.clone());
         }
-        assert_eq!(version, current.unwrap_or_default() + 1, "each write counts the version");
-        self.check_write(new, storage);
-        self.item = Some(Item { checkpoint: new.clone(), version });
-        self.owed.extend(new.owed.clone().map(|owed| (owed.sequence, owed)));
+        assert_eq!(new.version, current.unwrap_or_default() + 1, "each write counts the version");
+        self.check_write(&new.checkpoint, store);
+        self.item = Some(new.clone());
+        self.owed.extend(new.checkpoint.owed.clone().map(|owed| (owed.sequence, owed)));
         Ok(())
     }
 
     /// The ledger never goes backwards, never forgets what it owes, and marks only what was delivered as published.
-    fn check_write(&self, new: &Checkpoint, storage: Storage) {
+    fn check_write(&self, new: &Checkpoint, store: Store) {
         let nothing = || Checkpoint { state: self.start.clone(), ..Checkpoint::default() };
         let old = self.item.as_ref().map_or_else(nothing, |item| item.checkpoint.clone());
         if new.sequence == old.sequence {
@@ -187,7 +181,7 @@ impl SimulatedImport {
             assert_eq!(new.sequence, old.sequence + 1, "a gap in the numbers");
             assert!(self.deliveries.contains(owed), "{owed:?} was marked as published before it was delivered");
             // A payload can be ahead of the ledger if marking failed. It may then owe the next transition already.
-            if storage == Storage::Ledger {
+            if store == Store::Ledger {
                 assert_eq!((&new.owed, new.stalled), (&None, owed.kind == Kind::Stalled), "more than was owed");
             }
         }
@@ -195,7 +189,7 @@ impl SimulatedImport {
             assert_eq!((owed.sequence, &owed.from), (new.sequence + 1, &new.state), "owed out of order");
             let first = self.owed.get(&owed.sequence);
             assert!(first.is_none_or(|first| first == owed), "{owed:?} has the number of {first:?}");
-            let is_new = old.owed.as_ref() != Some(owed) && storage == Storage::Ledger;
+            let is_new = old.owed.as_ref() != Some(owed) && store == Store::Ledger;
             assert!(!is_new || owed.to.as_str() != "NOT_FOUND" || old.missing, "NOT_FOUND after a single miss");
         }
     }

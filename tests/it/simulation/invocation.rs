@@ -5,56 +5,57 @@ use std::{rc::Rc, time::Duration};
 use fastrand::Rng;
 use tokio::time::{Instant, timeout};
 use workspaces_image_import::{
-    announcement::Origin,
     error::Error,
     event::{self, Event},
     import::{ImageId, Outcome, Record},
-    response::Response,
+    invocation::respond,
+    message::Origin,
     time_budget::TimeBudget,
-    tracker::{Checked, Tracker},
+    tracker::{CheckOutcome, Context, Tracker},
 };
 
 use super::{
     Shared,
-    answer::Answered,
-    import::Answer,
-    ports::{PERMANENT, Ports, Seen, SimulatedClock},
+    import::DescribeAnswer,
+    result::InvocationResult,
     scenarios,
-    world::{Storage, World},
+    services::{PERMANENT, Seen, SimulatedServices},
+    world::{Store, World},
 };
 
 /// The smallest `MAX_RESPONSE_BYTES`. Large descriptions exceed it.
 pub(super) const LIMIT: usize = 16_384;
 
-fn tracker(ports: &Ports, calm: bool, rng: &mut Rng) -> Tracker<Ports, Ports, Ports, SimulatedClock> {
+/// The most records that a response within the limit can have.
+const MAX_RECORDS: usize = LIMIT / Record::MAX_BYTES;
+
+fn tracker(services: &SimulatedServices, calm: bool, rng: &mut Rng) -> Tracker<SimulatedServices> {
+    let discover = services.world.borrow().discover;
     Tracker {
-        workspaces: ports.clone(),
-        topic: ports.clone(),
-        ledger: ports.clone(),
-        clock: SimulatedClock { began: ports.world.borrow().began },
+        services: services.clone(),
         concurrency: if calm { 8 } else { rng.usize(1..4) },
         stall_after: Some(Duration::from_mins(30)),
-        origin: Origin::new("eu-west-1"),
         chat: false,
-        max_records: if calm || !ports.world.borrow().discover { LIMIT / 512 } else { rng.usize(1..LIMIT / 512) },
+        max_records: if calm || !discover { MAX_RECORDS } else { rng.usize(1..MAX_RECORDS) },
     }
 }
 
 /// The response of an invocation, or `None` if it failed or crashed.
-pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -> Option<Answered> {
+pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -> Option<InvocationResult> {
     let calm = world.borrow().calm;
     let time = Duration::from_millis(if calm { 20_000 } else { rng.u64(600..20_000) });
     let crash_after = Duration::from_millis(if calm || rng.f64() < 0.6 { 86_400_000 } else { rng.u64(0..6_000) });
     let budget = TimeBudget::divide(time, 0).expect("enough time");
-    let ports = Ports { world: Rc::clone(world), budget, seen: Rc::default() };
-    let tracker = tracker(&ports, calm, &mut rng);
+    let services = SimulatedServices { world: Rc::clone(world), budget, seen: Rc::default() };
+    let tracker = tracker(&services, calm, &mut rng);
     let mut before = records.clone();
     world.borrow().note(|| format!("invoked for {time:?}, to crash after {crash_after:?}: {records:?}"));
     world.borrow_mut().compare_with_ledger(&records);
 
     let started = Instant::now();
     let event = Event { records, discover: world.borrow().discover };
-    let Ok(checked) = timeout(crash_after, tracker.check(event, &budget)).await else {
+    let context = Context { clock: world.borrow().clock, budget, origin: Origin::new("", "eu-west-1") };
+    let Ok(checked) = timeout(crash_after, tracker.check(event, &context)).await else {
         world.borrow_mut().covered.insert(scenarios::CRASH);
         return None;
     };
@@ -64,39 +65,37 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
         Ok(checked) => checked,
         Err(error) => {
             world.borrow().note(|| format!("failed: {error:?}"));
-            if is_without_records(&error, &ports.seen) {
+            if is_without_records(&error, &services.seen) {
                 world.borrow_mut().covered.insert(scenarios::NOTHING_DISCOVERED);
             } else {
-                check_failure(&error, &ports.seen, &before, ports.world.borrow().storage);
+                check_failure(&error, &services.seen, &before, services.world.borrow().store);
             }
             return None;
         }
     };
-    check_calls(&checked, &ports.seen);
+    check_calls(&checked, &services.seen);
     if checked.unchecked > 0 {
         world.borrow_mut().covered.insert(scenarios::UNCHECKED);
     }
 
-    check_discovery(&checked, &ports.seen, &mut world.borrow_mut());
+    check_discovery(&checked, &services.seen, &mut world.borrow_mut());
 
-    let Checked { records, announced, unchecked, undiscovered, discover_error, .. } = checked;
-    let (not_sent, answers) = (ports.seen.not_sent.take(), ports.seen.answers.take());
+    let CheckOutcome { records, announced, undiscovered, .. } = checked.clone();
+    let (not_sent, answers) = (services.seen.not_sent.take(), services.seen.answers.take());
     if world.borrow().discover {
         before = records.iter().map(|record| Record::new(record.image_id.clone())).collect();
     }
-    let mut answered = Answered { before, records, announced, not_sent, answers };
+    let mut answered = InvocationResult { before, records, announced, not_sent, answers };
     if world.borrow().discover {
-        answered.has_what_was_discovered(&ports.seen, undiscovered, tracker.max_records);
+        answered.has_what_was_discovered(&services.seen, undiscovered, tracker.max_records);
     }
-    answered.reports_what_was_confirmed(&ports.seen.confirmed.borrow());
+    answered.reports_what_was_confirmed(&services.seen.confirmed.borrow());
     // The round trip through JSON takes most of the simulation's time and does not change the records.
     if rng.f64() < 0.2 {
-        let response = Response::new(answered.records.clone(), answered.announced.clone(), unchecked);
-        let response = Response { undiscovered, discover_error, ..response };
-        let json = response.into_json(LIMIT);
+        let json = respond(checked).into_json(LIMIT);
         world.borrow().note(|| format!("answered {json}"));
         answered.is_summarized_by(&json);
-        let read = event::parse(&json, LIMIT / 512).expect("a response can be the next event").records;
+        let read = event::parse(&json, MAX_RECORDS).expect("a response can be the next event").records;
         answered.is_carried_by(&read);
         answered.records = read;
     }
@@ -106,7 +105,7 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
 
 /// No image that the searches found was an import, and at least one of the searches failed with this error.
 fn is_without_records(error: &Error, seen: &Seen) -> bool {
-    let not_found = |(id, _): &(ImageId, _)| seen.answers.borrow().get(id) == Some(&Answer::NotFound);
+    let not_found = |(id, _): &(ImageId, _)| seen.answers.borrow().get(id) == Some(&DescribeAnswer::NotFound);
     seen.discover_errors.borrow().contains(&error.name())
         && seen.unsettled.borrow().is_empty()
         && seen.not_sent.borrow().is_empty()
@@ -114,7 +113,7 @@ fn is_without_records(error: &Error, seen: &Seen) -> bool {
 }
 
 /// A search that failed is reported, and it does not stop the rest.
-fn check_discovery(checked: &Checked, seen: &Seen, world: &mut World) {
+fn check_discovery(checked: &CheckOutcome, seen: &Seen, world: &mut World) {
     let errors = seen.discover_errors.borrow();
     let reported = checked.discover_error.as_ref().map(|error| &error.error);
     assert_eq!(reported.is_some(), !errors.is_empty(), "{reported:?} in place of {errors:?}");
@@ -136,7 +135,7 @@ fn check_discovery(checked: &Checked, seen: &Seen, world: &mut World) {
 /// An invocation that fails has announced nothing, unless only the ledger failed afterwards. It blames the deadline only
 /// if no call was sent, and the topic only if the error does not pass by itself. It does not fail over imports that could
 /// not be described if a record is settled.
-fn check_failure(error: &Error, seen: &Seen, before: &[Record], storage: Storage) {
+fn check_failure(error: &Error, seen: &Seen, before: &[Record], store: Store) {
     let (confirmed, name) = (seen.confirmed.borrow(), error.name());
     assert!(name.starts_with("DynamoDb.") || confirmed.is_empty(), "{confirmed:?} was announced, but: {error:?}");
     let (described, not_sent) = (seen.described.borrow(), seen.not_sent.borrow());
@@ -147,7 +146,7 @@ fn check_failure(error: &Error, seen: &Seen, before: &[Record], storage: Storage
             assert!(described.iter().all(failed), "{described:?} did not all fail, but: {error:?}");
             assert!(described.iter().any(|(_, error)| error.as_ref() == Some(&name)), "{name} is no call's error");
             let settled = before.iter().any(|record| record.outcome() != Outcome::Pending);
-            assert!(storage != Storage::Payload || !settled, "{error:?}, although a record is settled");
+            assert!(store != Store::Payload || !settled, "{error:?}, although a record is settled");
         }
         _ if name.starts_with("Sns.") => assert_eq!(name, format!("Sns.{PERMANENT}"), "an error that passes by itself"),
         _ => {}
@@ -156,7 +155,7 @@ fn check_failure(error: &Error, seen: &Seen, before: &[Record], storage: Storage
 
 /// A record is unchecked if its describe call was not sent, and for no other reason. A failed call is reported under the
 /// name that the port gave it.
-fn check_calls(checked: &Checked, seen: &Seen) {
+fn check_calls(checked: &CheckOutcome, seen: &Seen) {
     let (described, not_sent) = (seen.described.borrow(), seen.not_sent.borrow());
     assert_eq!(checked.described, described.len(), "calls that were sent");
     assert_eq!(checked.unchecked, not_sent.len(), "unchecked: {not_sent:?}");

@@ -10,13 +10,13 @@
 //! `scenarios` lists the kinds of worlds, `runs` says what happens in each, `ports` decides how calls go wrong, and
 //! `import`, `history` and `answer` check every step.
 
-mod answer;
 mod history;
 mod import;
 mod invocation;
-mod ports;
+mod result;
 mod runs;
 mod scenarios;
+mod services;
 mod world;
 
 use std::{cell::RefCell, collections::BTreeSet, env, panic, rc::Rc};
@@ -43,7 +43,7 @@ fn run_seed(scenario: &Scenario, seed: u64, trace: Option<Trace>) -> BTreeSet<&'
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime.expect("a runtime"), async {
         let mut rng = Rng::with_seed(seed);
-        let world = Rc::new(RefCell::new(World::new(scenario.storage, scenario.discover, trace, &mut rng)));
+        let world = Rc::new(RefCell::new(World::new(scenario.store, scenario.discover, trace, &mut rng)));
         (scenario.run)(Rc::clone(&world), rng).await;
         std::mem::take(&mut world.borrow_mut().covered)
     })

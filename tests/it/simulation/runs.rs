@@ -11,10 +11,10 @@ use workspaces_image_import::import::{Record, State};
 
 use super::{
     Shared,
-    answer::Answered,
     invocation::invoke,
+    result::InvocationResult,
     scenarios,
-    world::{Storage, World},
+    world::{Store, World},
 };
 
 fn first_records(world: &Shared) -> Vec<Record> {
@@ -22,7 +22,7 @@ fn first_records(world: &Shared) -> Vec<Record> {
 }
 
 /// Starts an invocation that nobody waits for.
-fn start(world: &Shared, rng: Rng, records: Vec<Record>) -> JoinHandle<Option<Answered>> {
+fn start(world: &Shared, rng: Rng, records: Vec<Record>) -> JoinHandle<Option<InvocationResult>> {
     let world = Rc::clone(world);
     spawn_local(async move { invoke(&world, rng, records).await })
 }
@@ -173,7 +173,7 @@ fn no_import_is_lost(world: &Shared) {
 fn ends_with_the_imports(world: &Shared, records: &[Record]) {
     let mut world = world.borrow_mut();
     for record in records {
-        let storage = world.storage;
+        let store = world.store;
         let import = world.import(&record.image_id);
         let end = import.now().unwrap_or("NOT_FOUND");
         let state = record.checkpoint.state.as_ref().map(State::as_str);
@@ -182,7 +182,7 @@ fn ends_with_the_imports(world: &Shared, records: &[Record]) {
         let outcome = State::parse(end).expect("valid").outcome();
         assert_eq!(record.outcome(), outcome, "a workflow would not end as the import did: {record:?}");
         let next = import.history.announced(record.checkpoint.sequence + 1);
-        assert!(storage == Storage::Payload || next.is_none(), "{record:?} is behind {next:?}");
+        assert!(store == Store::Payload || next.is_none(), "{record:?} is behind {next:?}");
     }
     cover_history(&mut world);
 }

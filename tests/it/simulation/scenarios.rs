@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use fastrand::Rng;
 
-use super::{Shared, runs, world::Storage};
+use super::{Shared, runs, world::Store};
 
 type Run = fn(Shared, Rng) -> Pin<Box<dyn Future<Output = ()>>>;
 
@@ -12,7 +12,7 @@ type Run = fn(Shared, Rng) -> Pin<Box<dyn Future<Output = ()>>>;
 pub(super) struct Scenario {
     /// The name of its test.
     pub(super) name: &'static str,
-    pub(super) storage: Storage,
+    pub(super) store: Store,
     /// Whether events discover imports and name none.
     pub(super) discover: bool,
     pub(super) run: Run,
@@ -48,7 +48,7 @@ pub(super) const UNCHECKED: &str = "a response with an unchecked record";
 /// A fixed schedule sends the same event each time.
 pub(super) const SCHEDULE: Scenario = Scenario {
     name: "a_schedule_over_the_ledger",
-    storage: Storage::Ledger,
+    store: Store::Ledger,
     discover: false,
     run: |world, rng| Box::pin(runs::schedule(world, rng)),
     kept_seeds: &[],
@@ -72,7 +72,7 @@ pub(super) const SCHEDULE: Scenario = Scenario {
 /// A workflow sends each response back as the next event.
 pub(super) const WORKFLOW: Scenario = Scenario {
     name: "a_workflow_with_the_payload_alone",
-    storage: Storage::Payload,
+    store: Store::Payload,
     discover: false,
     run: |world, rng| Box::pin(runs::workflow(world, rng)),
     kept_seeds: &[],
@@ -94,7 +94,7 @@ pub(super) const WORKFLOW: Scenario = Scenario {
 /// A workflow and a schedule use the same ledger.
 pub(super) const BOTH: Scenario = Scenario {
     name: "a_workflow_and_a_schedule_over_one_ledger",
-    storage: Storage::Both,
+    store: Store::Both,
     discover: false,
     run: |world, rng| Box::pin(runs::both(world, rng)),
     kept_seeds: &[],
@@ -120,7 +120,7 @@ pub(super) const BOTH: Scenario = Scenario {
 /// A schedule whose events name no import, so that the function has to discover all of them.
 pub(super) const DISCOVERY: Scenario = Scenario {
     name: "a_schedule_that_only_discovers",
-    storage: Storage::Ledger,
+    store: Store::Ledger,
     discover: true,
     run: |world, rng| Box::pin(runs::discovery(world, rng)),
     kept_seeds: &[],

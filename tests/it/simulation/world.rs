@@ -9,11 +9,15 @@ use std::{
 
 use fastrand::Rng;
 use tokio::{task::JoinHandle, time::Instant};
-use workspaces_image_import::import::{Checkpoint, ImageId, Record, State};
+use workspaces_image_import::{
+    import::{Checkpoint, ImageId, Record, State},
+    time_budget::Clock,
+};
 
 use super::{
-    import::{Answer, Omitted, SimulatedImport},
+    import::{DescribeAnswer, Omitted, SimulatedImport},
     scenarios,
+    services::clock,
 };
 use crate::support::image;
 
@@ -23,7 +27,7 @@ const STATES: [Option<&str>; 7] =
 
 /// Where checkpoints are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Storage {
+pub(super) enum Store {
     /// In the ledger. The schedule sends the same event each time.
     Ledger,
     /// In the payload, which the workflow sends back. There is no ledger.
@@ -45,13 +49,15 @@ pub(super) struct World {
     pub(super) discover: bool,
     /// The state that the first records start from, if any.
     start: Option<State>,
-    pub(super) storage: Storage,
+    pub(super) store: Store,
     /// From now on, nothing fails anymore.
     pub(super) calm: bool,
     pub(super) rng: Rng,
     /// The probability that a call goes wrong.
     pub(super) trouble: f64,
-    pub(super) began: Instant,
+    /// The time of day.
+    pub(super) clock: Clock,
+    began: Instant,
     /// Effects of calls that take place after the caller has stopped waiting.
     pub(super) late: Vec<JoinHandle<()>>,
     /// Present if a trace was requested.
@@ -61,7 +67,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(storage: Storage, discover: bool, trace: Option<Trace>, rng: &mut Rng) -> Self {
+    pub(super) fn new(store: Store, discover: bool, trace: Option<Trace>, rng: &mut Rng) -> Self {
         // More than ten imports need more than one publish call, and a response that has to be shortened.
         let count = if rng.f64() < 0.03 { rng.usize(11..26) } else { rng.usize(1..4) };
         let image_ids = (0..count).map(|number| ImageId::parse(&image(number)).expect("valid"));
@@ -73,10 +79,11 @@ impl World {
             others: others.map(|id| (id, true)).collect(),
             discover,
             start,
-            storage,
+            store,
             calm: false,
             trouble: rng.f64() * 0.5,
             rng: rng.fork(),
+            clock: clock(),
             began: Instant::now(),
             late: Vec::new(),
             trace,
@@ -105,8 +112,8 @@ impl World {
     }
 
     /// The answer to a describe call. The service knows no import for an image that was made in another way.
-    pub(super) fn answer(&mut self, image_id: &ImageId) -> Answer {
-        if self.others.contains_key(image_id) { Answer::NotFound } else { self.import(image_id).answer() }
+    pub(super) fn answer(&mut self, image_id: &ImageId) -> DescribeAnswer {
+        if self.others.contains_key(image_id) { DescribeAnswer::NotFound } else { self.import(image_id).answer() }
     }
 
     /// Up to this many of the images that the service lists as pending, after the one with this ID.

@@ -9,17 +9,17 @@ use std::{
 use fake_aws::{Reply, Request, Server};
 use serde_json::{Value, json};
 
-use super::{Stage, private_ca::PrivateCa};
+use super::{Setup, private_ca::PrivateCa};
 
 const NAME: &str = "ledger";
 
 /// Prepares a function with simulated services and a ledger in a fake table, over TLS if there is a CA. Returns the
 /// function and the table.
-pub(crate) async fn stage(ca: Option<&PrivateCa>) -> (Stage, Server) {
+pub(crate) async fn stage(ca: Option<&PrivateCa>) -> (Setup, Server) {
     let table = start(ca).await;
     let stage = match ca {
-        None => Stage::new().await,
-        Some(ca) => Stage::over_tls(ca).await,
+        None => Setup::new().await,
+        Some(ca) => Setup::over_tls(ca).await,
     };
     (stage.set("LEDGER_TABLE", NAME).set("AWS_ENDPOINT_URL_DYNAMODB", &table.url()), table)
 }

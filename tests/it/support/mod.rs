@@ -1,6 +1,6 @@
 //! Helpers that the tests share.
 //!
-//! [`Stage`] prepares a function: its services and its environment. [`Stage::start`] runs the bootstrap binary as Lambda
+//! [`Setup`] prepares a function: its services and its environment. [`Setup::start`] runs the bootstrap binary as Lambda
 //! does and returns a [`Rig`], which invokes it.
 
 pub(crate) mod emulator;
@@ -31,7 +31,7 @@ pub(crate) fn bootstrap() -> String {
 }
 
 /// A function before its start: the services that it calls, and its environment.
-pub(crate) struct Stage {
+pub(crate) struct Setup {
     pub(crate) workspaces: WorkSpaces,
     pub(crate) sns: Sns,
     variables: Vec<(String, Option<String>)>,
@@ -48,7 +48,7 @@ pub(crate) struct Rig {
     output: Option<Output>,
 }
 
-impl Stage {
+impl Setup {
     /// A function that calls simulators of WorkSpaces and SNS, and has no ledger.
     pub(crate) async fn new() -> Self {
         let workspaces = WorkSpaces::start().await.expect("the simulator starts");
@@ -116,7 +116,7 @@ impl Stage {
 impl Rig {
     /// Starts a function with simulated services and without a ledger.
     pub(crate) async fn new() -> Self {
-        Stage::new().await.start().await
+        Setup::new().await.start().await
     }
 
     /// Invokes the function with an event. The deadline is `timeout` from now.
