@@ -151,9 +151,11 @@ soak: setup build fuzz ## Run the long tests: fuzzing, 100,000 simulations, kill
 	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=5000 tools/timed 'CPU quota' cargo test --locked --test it load::quota:: -- --nocapture
 	@tools/timed 'mutations' .venv/bin/python tools/mutations.py
 
-# Run it on an idle machine; otherwise the results mean nothing.
+# Run it on an idle machine; otherwise the results mean nothing. To compare two versions in one run, set BASELINE to the
+# bootstrap file of the other one, outside of target/lambda.
 .PHONY: bench
-bench: setup build ## Compare cold starts and large events with other implementations (about 10 minutes after the builds)
+bench: setup build ## Measure the function beside stock Rust, Python, and BASELINE (4 minutes, and 9 for the first build of stock Rust)
+	@test -f "$${BASELINE:-$(BOOTSTRAP)}" || { echo "make bench: BASELINE is not a file: $$BASELINE" >&2; exit 1; }
 	@benches/peers/build.sh
 	@tools/timed 'benchmark, built' cargo build --release --locked --package benches
 	@tools/timed 'benchmark' target/release/benches

@@ -1,74 +1,62 @@
 //! The programs that the benchmark compares.
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{self, Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeMap, env, fs, path::Path, process::Command};
 
-use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
+use anyhow::{Result, ensure};
 
-use crate::services::LEDGER_TABLE;
+use crate::services::{CERTIFICATES, LEDGER_TABLE, OWN_ROOT, SYSTEM_ROOTS};
 
 /// The file that `make build` creates. The environment variable `BOOTSTRAP` overrides it.
 const BOOTSTRAP: &str = "target/lambda/bootstrap/bootstrap";
-const PEERS: &str = "benches/peers/peers.json";
 
-// No name is the beginning of another, because results are looked up by the beginning of a name.
-/// The default deployment.
-pub(crate) const OURS_WITH_LEDGER: &str = "This function, with the ledger";
-/// The same work as the peers.
-pub(crate) const OURS: &str = "This function, without the ledger";
-pub(crate) const BASELINE: &str = "Baseline (BASELINE)";
-pub(crate) const OURS_WITHOUT_PINGS: &str = "… with `CONNECT_IN_INIT=false`";
-
-/// On Lambda, the function reads no certificates: it trusts those in its binary. Here, it has to trust the root of the
-/// simulated services. A file with nothing else is closest to reading none.
-const OWN_ROOT: (&str, &str) = ("AWS_CA_BUNDLE", "{certificates}/own.pem");
+pub(crate) const OURS: &str = "this function";
+pub(crate) const BASELINE: &str = "baseline";
+pub(crate) const STOCK_RUST: &str = "stock Rust";
+pub(crate) const PYTHON: &str = "Python";
 
 /// A program that uses the Lambda Runtime API.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Contender {
-    /// The peer's folder in `target/peers`. Empty for this function.
-    #[serde(default)]
-    id: String,
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     /// The program and its arguments, relative to the root of the repository.
     pub(crate) command: Vec<String>,
     /// Environment variables in addition to those that all contenders get.
-    #[serde(default)]
-    pub(crate) env: BTreeMap<String, String>,
-    /// The files in the deployment package.
-    pub(crate) zip: Vec<PathBuf>,
+    pub(crate) env: BTreeMap<&'static str, String>,
 }
 
-/// This function, its variants, and every peer that was built.
+/// This function, the baseline if there is one, and every peer that was built.
 ///
-/// To compare a change with the version before it, set the environment variable `BASELINE` to the earlier version's
-/// bootstrap file. It runs exactly like this function without the ledger, interleaved with it, and gets its own row. The row
-/// is printed, but not written to the published results.
+/// The baseline is another bootstrap file, which the environment variable `BASELINE` names. It runs exactly like this
+/// function.
 pub(crate) fn all() -> Result<Vec<Contender>> {
     let bootstrap = env::var("BOOTSTRAP").unwrap_or_else(|_| BOOTSTRAP.to_owned());
-    ensure!(fs::exists(&bootstrap)?, "{bootstrap} does not exist: run `make build`");
-    let ours = |name: &str, variables: &[(&str, &str)]| function(&bootstrap, name, variables);
+    ensure!(Path::new(&bootstrap).is_file(), "{bootstrap} does not exist: run `make build`");
+    let mut contenders = vec![function(OURS, &bootstrap)];
 
-    let mut contenders =
-        vec![ours(OURS_WITH_LEDGER, &[OWN_ROOT, ("LEDGER_TABLE", LEDGER_TABLE)]), ours(OURS, &[OWN_ROOT])];
-    contenders.extend([
-        ours(
-            "… with the system's root certificates (`SSL_CERT_FILE`)",
-            &[("SSL_CERT_FILE", "{certificates}/system.pem")],
-        ),
-        ours(OURS_WITHOUT_PINGS, &[OWN_ROOT, ("CONNECT_IN_INIT", "false")]),
-    ]);
-    if let Ok(baseline) = env::var("BASELINE") {
-        ensure!(fs::exists(&baseline)?, "{baseline} does not exist: set BASELINE to a bootstrap file");
-        contenders.push(function(&baseline, BASELINE, &[OWN_ROOT]));
+    // `make bench` passes an empty variable on as it is.
+    let baseline = env::var("BASELINE").unwrap_or_default();
+    if !baseline.is_empty() {
+        ensure!(Path::new(&baseline).is_file(), "BASELINE is {baseline}, which is not a file");
+        contenders.push(function(BASELINE, &baseline));
     }
 
-    let peers: Vec<Contender> = serde_json::from_slice(&fs::read(PEERS)?).context(PEERS)?;
+    let python = ["target/peers/python/venv/bin/python", "-m", "awslambdaric", "handler.handler"];
+    let peers = [
+        contender(
+            STOCK_RUST,
+            &["target/peers/rust-defaults/release/rust-defaults"],
+            &[("SSL_CERT_FILE", &format!("{CERTIFICATES}/{SYSTEM_ROOTS}"))],
+        ),
+        contender(
+            PYTHON,
+            &python,
+            &[
+                ("PYTHONPATH", "benches/peers/python"),
+                ("PYTHONDONTWRITEBYTECODE", "1"),
+                ("REQUESTS_CA_BUNDLE", &format!("{CERTIFICATES}/{SYSTEM_ROOTS}")),
+            ],
+        ),
+    ];
     for peer in peers {
         if fs::exists(&peer.command[0])? {
             contenders.push(peer);
@@ -79,64 +67,51 @@ pub(crate) fn all() -> Result<Vec<Contender>> {
     Ok(contenders)
 }
 
-/// A version of this function with additional environment variables.
-fn function(bootstrap: &str, name: &str, variables: &[(&str, &str)]) -> Contender {
-    Contender {
-        id: String::new(),
-        name: name.to_owned(),
-        command: vec![bootstrap.to_owned()],
-        env: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        zip: vec![bootstrap.into()],
-    }
+/// A version of this function, with the ledger.
+///
+/// On Lambda, the function reads no certificates: it trusts those in its binary. Here, it has to trust the root of the
+/// simulated services. A file with nothing else is closest to reading none.
+fn function(name: &'static str, bootstrap: &str) -> Contender {
+    let own_root = format!("{CERTIFICATES}/{OWN_ROOT}");
+    contender(name, &[bootstrap], &[("AWS_CA_BUNDLE", &own_root), ("LEDGER_TABLE", LEDGER_TABLE)])
+}
+
+fn contender(name: &'static str, command: &[&str], env: &[(&'static str, &str)]) -> Contender {
+    let command = command.iter().map(|&word| word.to_owned()).collect();
+    Contender { name, command, env: env.iter().map(|&(name, value)| (name, value.to_owned())).collect() }
 }
 
 impl Contender {
-    /// Whether this is the floor: a function that only returns its event.
-    pub(crate) fn is_floor(&self) -> bool {
-        self.id == "echo"
-    }
-
-    /// Whether this is this function, or the baseline, with the work of the peers.
+    /// Whether this is this function or the baseline.
     pub(crate) fn is_function(&self) -> bool {
-        self.name == OURS || self.name == BASELINE
+        [OURS, BASELINE].contains(&self.name)
     }
 
-    /// Whether this is this function with another configuration.
-    pub(crate) fn is_variant(&self) -> bool {
-        self.id.is_empty() && !self.is_function()
-    }
-
-    /// The same contender with one more environment variable.
-    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
+    /// The same contender for 1,000 imports in an event.
+    ///
+    /// It has no ledger, so that it does the same work as the peers. By default, an event can have 480 records, because
+    /// the response would not fit into the state of a Step Functions execution. `MAX_RESPONSE_BYTES` raises that limit.
+    pub(crate) fn for_1000_imports(&self) -> Self {
         let mut contender = self.clone();
-        contender.env.insert(name.to_owned(), value.to_owned());
+        contender.env.remove("LEDGER_TABLE");
+        contender.env.insert("MAX_RESPONSE_BYTES", "6000000".to_owned());
         contender
     }
 
-    /// The same contender, started by a profiler that is on the `PATH`.
-    pub(crate) fn under(&self, profiler: &str) -> Result<Self> {
+    /// The same contender under callgrind, which writes its counts to this file.
+    pub(crate) fn under_callgrind(&self, counts: &str) -> Self {
         let mut contender = self.clone();
-        let path = env::var("PATH")?;
-        let program = path::absolute(&self.command[0])?.to_string_lossy().into_owned();
-        let words = profiler.split_whitespace().map(ToOwned::to_owned);
-        contender.command =
-            ["/usr/bin/env".to_owned(), format!("PATH={path}")].into_iter().chain(words).chain([program]).collect();
-        contender.command.extend_from_slice(&self.command[1..]);
-        Ok(contender)
+        let callgrind =
+            ["valgrind", "--quiet", "--tool=callgrind", &format!("--callgrind-out-file={counts}")].map(str::to_owned);
+        contender.command.splice(0..0, callgrind);
+        contender
     }
 
-    /// What a start reads from disk: the program, and a peer's packages.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let packages = (!self.id.is_empty()).then(|| Path::new("target/peers").join(&self.id));
-        [PathBuf::from(&self.command[0])].into_iter().chain(packages).collect()
-    }
-
-    /// The size of the deployment package in bytes. Python's `zipfile` compresses it, as in the SAM CLI.
+    /// The size in bytes of a zip file with the program. Python's `zipfile` compresses it, as in the SAM CLI.
     pub(crate) fn zip_bytes(&self) -> Result<u64> {
-        let folder = tempfile::tempdir()?;
-        let zip = folder.path().join("function.zip");
-        let status = Command::new("python3").args(["-m", "zipfile", "-c"]).arg(&zip).args(&self.zip).status()?;
-        ensure!(status.success(), "cannot create the zip file of {}", self.name);
-        Ok(zip.metadata()?.len())
+        let zip = "target/benches/function.zip";
+        let status = Command::new("python3").args(["-m", "zipfile", "-c", zip, &self.command[0]]).status()?;
+        ensure!(status.success(), "python3 cannot create the zip file");
+        Ok(fs::metadata(zip)?.len())
     }
 }

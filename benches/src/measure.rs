@@ -1,157 +1,95 @@
-//! The measurements: cold starts, and invocations with many imports.
+//! The measurements of one contender.
 
 use std::{fs, process::Command, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use fake_aws::Quota;
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::sys::signal::Signal;
 
 use crate::{
     contender::Contender,
-    results::Load,
     services::{Services, event},
-    start::Started,
+    start::{PATH, Started},
 };
 
-/// The number of warm invocations after each cold start.
+/// The number of invocations after a start with a full CPU, for the memory.
 const WARM: usize = 21;
-/// The number of warm invocations with many imports.
-const MANY: usize = 5;
 
-/// The measurements of one cold start. Each invocation describes one import and publishes one message.
+/// A start and the first invocation, which describes one import and publishes one message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cold {
-    pub(crate) init: Duration,
-    pub(crate) first: Duration,
-    /// The median of the warm invocations.
-    pub(crate) warm: Duration,
-    /// User and system time until the first response.
+    /// From the start of the process to the first response.
+    pub(crate) took: Duration,
+    /// User and system time up to the first response.
     pub(crate) cpu: Duration,
-    /// In bytes.
+    /// In bytes, after 21 more invocations.
     pub(crate) peak_rss: u64,
 }
 
-/// The conditions of a cold start.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Under<'a> {
-    /// One CPU. All files are in the page cache.
-    FullCpu,
-    /// After Init, the CPU quota for this memory size in MB.
-    Memory(&'a Quota, u32),
-    /// One CPU. The contender's files are not in the page cache.
-    ColdFiles,
-}
-
-/// Measures one cold start.
-pub(crate) async fn cold(contender: &Contender, services: &Services, under: Under<'_>) -> Result<Cold> {
-    services.set_latency(Duration::ZERO);
-    let group = if let Under::Memory(group, _) = under { Some(group) } else { None };
-    if let Some(group) = group {
+/// Measures one cold start. With a quota, Init has a full CPU, and the first invocation that of a function with 128 MB.
+pub(crate) async fn cold(contender: &Contender, services: &Services, quota: Option<&Quota>) -> Result<Cold> {
+    if let Some(group) = quota {
         group.lift()?;
     }
-    if matches!(under, Under::ColdFiles) {
-        evict(contender)?;
-    }
-    let started = Started::start(contender, services, group).await?;
-    if let Under::Memory(group, memory_mb) = under {
-        group.limit(memory_mb)?;
+    services.set_latency(Duration::ZERO);
+    services.take_published();
+    let mut started = Started::start(contender, services, quota).await?;
+    if let Some(group) = quota {
+        group.limit(128)?;
     }
     let event = event(1).to_string();
     let first = started.invoke(&event).await?;
     let cpu = started.cpu()?;
-    let mut warm = Vec::with_capacity(WARM);
-    for _ in 0..WARM {
-        warm.push(started.invoke(&event).await?);
+    let warm = if quota.is_some() { 0 } else { WARM };
+    for _ in 0..warm {
+        started.invoke(&event).await?;
     }
-    let published = services.take_published();
-    ensure!(
-        published == WARM + 1 || contender.is_floor(),
-        "{} published {published} messages in {} invocations",
-        contender.name,
-        WARM + 1
-    );
-    Ok(Cold { init: started.init, first, warm: median(warm), cpu, peak_rss: started.peak_rss()? })
+    let (published, invocations) = (services.take_published(), warm + 1);
+    ensure!(published == invocations, "published {published} messages in {invocations} invocations");
+    let cold = Cold { took: started.init + first, cpu, peak_rss: started.peak_rss()? };
+    started.end(Signal::SIGKILL).await?;
+    Ok(cold)
 }
 
-/// Starts a contender under a profiler, invokes it once, and ends it, so that the profiler writes its output.
-pub(crate) async fn profile(contender: &Contender, services: &Services, imports: usize) -> Result<()> {
-    let started = Started::start(contender, services, None).await?;
-    started.invoke(&event(imports).to_string()).await?;
-    started.end()
+/// Whether this machine has the tool that counts instructions.
+pub(crate) fn has_valgrind() -> bool {
+    Command::new("valgrind").env("PATH", PATH).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// The measurements of invocations with many imports.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Many {
-    /// The time from sending an invocation until its response.
-    pub(crate) took: Duration,
-    /// User and system time of one invocation.
-    pub(crate) cpu: Duration,
-    /// In bytes.
-    pub(crate) peak_rss: u64,
-}
-
-/// Measures warm invocations of each contender. The invocations alternate between the contenders, so that other activity on
-/// the machine affects all of them alike. Returns the medians of each contender.
+/// Counts the instructions in user space from the start of the process to its end after the first response.
 ///
-/// Between two of its invocations, a contender waits for the others. All keep their connections meanwhile, if that takes less
-/// than the 20 seconds after which this function closes idle ones.
-pub(crate) async fn many(
-    contenders: &[&Contender],
-    services: &Services,
-    load: Load,
-    quota: Option<&Quota>,
-) -> Result<Vec<Many>> {
-    services.set_latency(load.latency);
-    let limit = quota.zip(load.memory_mb);
-    if let Some((group, _)) = limit {
-        group.lift()?;
+/// The counts stay in `target/benches`, where `callgrind_annotate` reads them.
+pub(crate) async fn instructions(contender: &Contender, services: &Services) -> Result<u64> {
+    services.set_latency(Duration::ZERO);
+    let counts = format!("target/benches/callgrind.{}.out", contender.name.replace(' ', "-"));
+    // A file of an earlier run must not hide that this one failed.
+    if fs::exists(&counts)? {
+        fs::remove_file(&counts)?;
     }
-    let concurrency = load.concurrency.to_string();
-    let mut started = Vec::with_capacity(contenders.len());
-    for contender in contenders {
-        let contender = contender.with("CONCURRENCY", &concurrency);
-        started.push(Started::start(&contender, services, limit.map(|(group, _)| group)).await?);
-    }
-    if let Some((group, memory_mb)) = limit {
-        group.limit(memory_mb)?;
-    }
-    let event = event(load.imports).to_string();
-    // Not measured: the first invocations open connections.
-    for process in &started {
-        process.invoke(&event).await?;
-    }
-    let mut measured = vec![(Vec::with_capacity(MANY), Vec::with_capacity(MANY)); started.len()];
-    for _ in 0..MANY {
-        for ((contender, process), (took, cpu)) in contenders.iter().zip(&started).zip(&mut measured) {
-            services.take_published();
-            let before = process.cpu()?;
-            took.push(process.invoke(&event).await?);
-            cpu.push(process.cpu()?.saturating_sub(before));
-            let (published, imports) = (services.take_published(), load.imports);
-            ensure!(published == imports, "{} published {published} messages for {imports} imports", contender.name);
-        }
-    }
-    let medians = started.iter().zip(measured);
-    medians
-        .map(|(process, (took, cpu))| Ok(Many { took: median(took), cpu: median(cpu), peak_rss: process.peak_rss()? }))
-        .collect()
+    let mut started = Started::start(&contender.under_callgrind(&counts), services, None).await?;
+    started.invoke(&event(1).to_string()).await?;
+    started.end(Signal::SIGTERM).await?;
+    let counts = fs::read_to_string(counts)?;
+    let total = counts.lines().find_map(|line| line.strip_prefix("totals: ")).context("callgrind wrote no totals")?;
+    Ok(total.trim().parse()?)
 }
 
-/// The median of a list that is not empty.
-pub(crate) fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
-    values.sort_unstable();
-    values[values.len() / 2]
+/// An invocation of a warm process with many imports, each with a transition to announce.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Warm {
+    pub(crate) took: Duration,
+    /// User and system time.
+    pub(crate) cpu: Duration,
 }
 
-/// Removes a contender's files from the page cache.
-fn evict(contender: &Contender) -> Result<()> {
-    let list = Command::new("find").arg("-L").args(contender.files()).args(["-type", "f"]).output()?;
-    for path in String::from_utf8(list.stdout)?.lines() {
-        // The page cache cannot drop data that is not on disk yet.
-        let file = fs::File::open(path)?;
-        file.sync_all()?;
-        posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
-    }
-    Ok(())
+/// Measures one invocation with this number of imports.
+pub(crate) async fn warm(started: &mut Started, services: &Services, imports: usize) -> Result<Warm> {
+    services.take_published();
+    let before = started.cpu()?;
+    let invoked = started.invoke(&event(imports).to_string()).await;
+    let published = services.take_published();
+    let took = invoked.with_context(|| format!("published {published} of {imports} messages"))?;
+    let cpu = started.cpu()?.saturating_sub(before);
+    ensure!(published == imports, "published {published} messages for {imports} imports");
+    Ok(Warm { took, cpu })
 }

@@ -1,200 +1,130 @@
-//! The measurements of one run, their medians, and the targets.
+//! The figures of one run, and their targets.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
-use crate::{
-    contender::{OURS, OURS_WITH_LEDGER, OURS_WITHOUT_PINGS},
-    measure::{Cold, Many, median},
-};
+use anyhow::Error;
 
-/// The conditions of a cold start.
-pub(crate) const FULL: &str = "full CPU";
-pub(crate) const MB_128: &str = "128 MB";
-pub(crate) const MB_256: &str = "256 MB";
-pub(crate) const COLD_FILES: &str = "files not cached";
+use crate::contender::{OURS, PYTHON, STOCK_RUST};
+
+/// What is measured. There are few figures, and each is one that a user or the bill feels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Figure {
+    /// In millions, up to the first response.
+    Instructions,
+    /// Up to the first response, in milliseconds.
+    Cpu,
+    /// From the start of the process to the first response at 128 MB, in milliseconds.
+    Start,
+    /// In megabytes.
+    Zip,
+    /// In megabytes.
+    Memory,
+    /// CPU time of 1,000 imports in milliseconds.
+    CpuOf1000,
+    /// The same with services that take 20 ms for each call.
+    CpuOf1000At20Ms,
+    /// Imports per second at 128 MB with services that take 20 ms for each call.
+    Throughput,
+}
+
+/// What this function should reach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    Limit(f64),
+    /// At most this part of a peer's figure.
+    PartOf(f64, &'static str),
+    /// At least this multiple of a peer's figure.
+    MultipleOf(f64, &'static str),
+}
+
+impl Figure {
+    /// All figures, in the order of the table.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Instructions,
+        Self::Cpu,
+        Self::Start,
+        Self::Zip,
+        Self::Memory,
+        Self::CpuOf1000,
+        Self::CpuOf1000At20Ms,
+        Self::Throughput,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Instructions => "instructions up to the first response, millions",
+            Self::Cpu => "CPU time up to the first response, ms",
+            Self::Start => "start to first response at 128 MB, ms",
+            Self::Zip => "zip, MB",
+            Self::Memory => "peak memory, MB",
+            Self::CpuOf1000 => "CPU time of 1,000 imports, ms",
+            Self::CpuOf1000At20Ms => "CPU time of 1,000 imports, 20 ms per call, ms",
+            Self::Throughput => "imports per second at 128 MB, 20 ms per call",
+        }
+    }
+
+    pub(crate) fn target(self) -> Target {
+        match self {
+            Self::Instructions => Target::Limit(15.5),
+            Self::Cpu => Target::PartOf(1.0 / 7.5, STOCK_RUST),
+            Self::Start => Target::PartOf(1.0 / 120.0, PYTHON),
+            Self::Zip => Target::Limit(2.6),
+            Self::Memory => Target::Limit(7.7),
+            Self::CpuOf1000 | Self::CpuOf1000At20Ms => Target::PartOf(0.9, STOCK_RUST),
+            Self::Throughput => Target::MultipleOf(4.0, PYTHON),
+        }
+    }
+}
 
 /// One run of the benchmark.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Results {
+    /// The number of cold starts of each contender under each condition.
     pub(crate) runs: usize,
-    /// By contender in the order of the table, then by condition.
-    pub(crate) cold: Vec<(String, BTreeMap<&'static str, Vec<Cold>>)>,
-    /// By contender.
-    pub(crate) zip_bytes: BTreeMap<String, u64>,
-    /// By contender and load, in the order of the table.
-    pub(crate) many: Vec<(String, Load, Many)>,
+    /// The names of the contenders, in the order of the table.
+    pub(crate) contenders: Vec<&'static str>,
+    figures: BTreeMap<(Figure, &'static str), f64>,
+    /// Why this machine cannot measure a figure.
+    pub(crate) skipped: BTreeMap<Figure, String>,
+    /// Each names the contender and the measurement that failed.
+    pub(crate) failures: Vec<String>,
 }
 
-/// An invocation with many imports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Load {
-    pub(crate) imports: usize,
-    /// The latency of every call to a service.
-    pub(crate) latency: Duration,
-    pub(crate) concurrency: usize,
-    pub(crate) memory_mb: Option<u32>,
-}
-
-/// A limit that this function should stay below.
-pub(crate) struct Target {
-    pub(crate) what: &'static str,
-    pub(crate) measured: f64,
-    pub(crate) at_most: f64,
-}
-
-impl Load {
-    /// The time that the round trips alone take: all describes, then all batches of ten messages. With the ledger, also all
-    /// reads of a hundred items before, and all writes before and after publishing.
-    pub(crate) fn round_trips(&self, has_ledger: bool) -> Duration {
-        let one_after_another = |calls: usize| calls.div_ceil(self.concurrency);
-        let ledger = one_after_another(self.imports.div_ceil(100)) + 2 * one_after_another(self.imports);
-        let round_trips = one_after_another(self.imports)
-            + one_after_another(self.imports.div_ceil(10))
-            + if has_ledger { ledger } else { 0 };
-        self.latency * u32::try_from(round_trips).unwrap_or(u32::MAX)
-    }
-}
-
-pub(crate) fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-pub(crate) fn mb(bytes: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "the report rounds to three digits")]
-    let bytes = bytes as f64;
-    bytes / 1e6
-}
-
-// All times are medians in milliseconds, and all sizes are in megabytes. `None` if the contender, given by the beginning of
-// its name, was not measured.
 impl Results {
-    fn median_of(&self, contender: &str, condition: &str, of: impl Fn(&Cold) -> Duration) -> Option<f64> {
-        let (_, cold) = self.cold.iter().find(|(name, _)| name.starts_with(contender))?;
-        Some(ms(median(cold.get(condition)?.iter().map(of).collect())))
+    pub(crate) fn new(runs: usize, contenders: Vec<&'static str>) -> Self {
+        Self { runs, contenders, figures: BTreeMap::new(), skipped: BTreeMap::new(), failures: Vec::new() }
     }
 
-    /// Init.
-    pub(crate) fn init(&self, contender: &str) -> Option<f64> {
-        self.median_of(contender, FULL, |cold| cold.init)
+    /// Reports a failure, which the run survives.
+    pub(crate) fn fail(&mut self, contender: &str, what: &str, error: &Error) {
+        let failure = format!("{contender}, {what}: {error:#}");
+        println!("failed: {failure}");
+        self.failures.push(failure);
     }
 
-    /// Init and the first invocation together.
-    pub(crate) fn start(&self, contender: &str, condition: &str) -> Option<f64> {
-        self.median_of(contender, condition, |cold| cold.init + cold.first)
+    /// Adds the median of what was measured, if anything was.
+    pub(crate) fn add(&mut self, figure: Figure, contender: &'static str, mut values: Vec<f64>) {
+        values.sort_unstable_by(f64::total_cmp);
+        if let Some(&median) = values.get(values.len() / 2) {
+            self.figures.insert((figure, contender), median);
+        }
     }
 
-    /// The first invocation.
-    pub(crate) fn first(&self, contender: &str, condition: &str) -> Option<f64> {
-        self.median_of(contender, condition, |cold| cold.first)
+    pub(crate) fn get(&self, figure: Figure, contender: &'static str) -> Option<f64> {
+        self.figures.get(&(figure, contender)).copied()
     }
 
-    /// A warm invocation.
-    pub(crate) fn warm(&self, contender: &str) -> Option<f64> {
-        self.median_of(contender, FULL, |cold| cold.warm)
+    /// How much this function's figure is relative to another contender's.
+    pub(crate) fn ratio(&self, figure: Figure, contender: &'static str) -> Option<f64> {
+        Some(self.get(figure, OURS)? / self.get(figure, contender)?)
     }
 
-    /// CPU time until the first response.
-    pub(crate) fn cpu(&self, contender: &str) -> Option<f64> {
-        self.median_of(contender, FULL, |cold| cold.cpu)
-    }
-
-    /// Peak resident memory.
-    pub(crate) fn rss(&self, contender: &str) -> Option<f64> {
-        let (_, cold) = self.cold.iter().find(|(name, _)| name.starts_with(contender))?;
-        Some(mb(median(cold.get(FULL)?.iter().map(|cold| cold.peak_rss).collect())))
-    }
-
-    /// The deployment package.
-    pub(crate) fn zip(&self, contender: &str) -> Option<f64> {
-        self.zip_bytes.get(contender).map(|bytes| mb(*bytes))
-    }
-
-    fn many(&self, contender: &str, load: Load) -> Option<&Many> {
-        let is = |(name, other, _): &&(String, Load, Many)| name.starts_with(contender) && *other == load;
-        self.many.iter().find(is).map(|(_, _, many)| many)
-    }
-
-    /// The CPU time of an invocation with this number of imports, with the default concurrency and a full CPU.
-    fn many_cpu(&self, contender: &str, imports: usize, latency: Duration) -> Option<f64> {
-        let load = Load { imports, latency, concurrency: 8, memory_mb: None };
-        Some(ms(self.many(contender, load)?.cpu))
-    }
-
-    /// The CPU time of each additional import in an event.
-    fn cpu_per_import(&self, contender: &str) -> Option<f64> {
-        let of = |imports| self.many_cpu(contender, imports, Duration::ZERO);
-        Some((of(1000)? - of(1)?) / 999.0)
-    }
-
-    /// The imports in a second of CPU time, in events with 1,000 imports.
-    pub(crate) fn imports_per_cpu_second(&self, contender: &str) -> Option<f64> {
-        Some(1000.0 / (self.many_cpu(contender, 1000, Duration::ZERO)? / 1e3))
-    }
-
-    /// The targets that this run measured.
-    pub(crate) fn targets(&self) -> Vec<Target> {
-        let many = |memory_mb, concurrency| {
-            let load = Load { imports: 1000, latency: Duration::from_millis(20), concurrency, memory_mb };
-            Some(ms(self.many(OURS, load)?.took) / ms(load.round_trips(false)))
-        };
-        let max_rss = |concurrency| {
-            let is = |name: &str, load: &Load| name == OURS && load.imports == 1000 && load.concurrency == concurrency;
-            let all = self.many.iter().filter(|(name, load, _)| is(name, load));
-            all.map(|(_, _, many)| mb(many.peak_rss)).reduce(f64::max)
-        };
-        let ratio = |ours: Option<f64>, theirs: Option<f64>| Some(ours? / theirs?);
-        let difference = |larger: Option<f64>, smaller: Option<f64>| Some(larger? - smaller?);
-        let cpu = |contender| ratio(self.cpu(OURS), self.cpu(contender));
-        let cpu_of_1000 = |latency_ms| {
-            let of = |contender| self.many_cpu(contender, 1000, Duration::from_millis(latency_ms));
-            ratio(of(OURS), of("Rust"))
-        };
-        // Without pings, Init opens no connections. With them, it opens two. Half of the difference is one handshake.
-        let handshake = difference(self.init(OURS), self.init(OURS_WITHOUT_PINGS)).map(|two| two / 2.0);
-        let targets = [
-            ("CPU until the first response ÷ the floor's", cpu("lambda_runtime"), 2.0),
-            ("CPU until the first response ÷ Python's", cpu("Python"), 1.0 / 80.0),
-            ("CPU until the first response ÷ stock Rust's", cpu("Rust"), 1.0 / 9.0),
-            (
-                "Init + first at 128 MB ÷ Python's",
-                ratio(self.start(OURS, MB_128), self.start("Python", MB_128)),
-                1.0 / 200.0,
-            ),
-            (
-                "Init + first at 128 MB with the ledger ÷ Python's",
-                ratio(self.start(OURS_WITH_LEDGER, MB_128), self.start("Python", MB_128)),
-                1.0 / 120.0,
-            ),
-            ("First at 128 MB ÷ Python's", ratio(self.first(OURS, MB_128), self.first("Python", MB_128)), 1.0 / 1000.0),
-            ("First at 128 MB ÷ our warm invocation", ratio(self.first(OURS, MB_128), self.warm(OURS)), 1.5),
-            ("Peak RSS ÷ Python's", ratio(self.rss(OURS), self.rss("Python")), 1.0 / 7.5),
-            ("Peak RSS, MB", self.rss(OURS), 7.6),
-            ("Zip, MB", self.zip(OURS), 2.6),
-            ("CPU with 1,000 imports, latency 0 ms ÷ stock Rust's", cpu_of_1000(0), 1.0),
-            ("CPU with 1,000 imports, latency 20 ms ÷ stock Rust's", cpu_of_1000(20), 1.0),
-            ("1,000 imports, latency 20 ms, concurrency 32 ÷ round trips", many(None, 32), 1.2),
-            ("1,000 imports, latency 20 ms, concurrency 8, 128 MB ÷ round trips", many(Some(128), 8), 1.15),
-            (
-                "CPU per additional import ÷ Python's",
-                ratio(self.cpu_per_import(OURS), self.cpu_per_import("Python")),
-                1.0 / 15.0,
-            ),
-            ("Peak RSS with 1,000 imports, concurrency 8, MB", max_rss(8), 11.0),
-            ("Peak RSS with 1,000 imports, concurrency 32, MB", max_rss(32), 11.0),
-            (
-                "Init with the ledger − Init without it, ms (at most: one handshake)",
-                handshake.and(difference(self.init(OURS_WITH_LEDGER), self.init(OURS))),
-                handshake.unwrap_or_default(),
-            ),
-        ];
-        let measured = targets.into_iter().filter_map(|(what, measured, at_most)| Some((what, measured?, at_most)));
-        measured.map(|(what, measured, at_most)| Target { what, measured, at_most }).collect()
-    }
-
-    /// Removes a contender.
-    pub(crate) fn remove(&mut self, contender: &str) {
-        self.cold.retain(|(name, _)| name != contender);
-        self.zip_bytes.remove(contender);
-        self.many.retain(|(name, _, _)| name != contender);
+    /// Whether a figure reaches its target. `None` if it was not measured.
+    pub(crate) fn is_met(&self, figure: Figure) -> Option<bool> {
+        match figure.target() {
+            Target::Limit(limit) => Some(self.get(figure, OURS)? <= limit),
+            Target::PartOf(limit, peer) => Some(self.ratio(figure, peer)? <= limit),
+            Target::MultipleOf(limit, peer) => Some(self.ratio(figure, peer)? >= limit),
+        }
     }
 }

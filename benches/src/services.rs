@@ -1,4 +1,5 @@
-//! The simulated services that all contenders use: `WorkSpaces`, SNS, and DynamoDB, each with its own endpoint over TLS.
+//! The simulated services that all contenders use: `WorkSpaces`, SNS, and DynamoDB, each with its own endpoint over
+//! TLS.
 
 use std::{
     fs,
@@ -12,13 +13,20 @@ use std::{
 use anyhow::{Context, Result};
 use fake_aws::{Reply, Request, Server, Sns, Tls, WorkSpaces, description};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 /// The files with the system's trusted certificate authorities: on Amazon Linux and Fedora, and on Debian and Ubuntu.
 const SYSTEM_BUNDLES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
 pub(crate) const TOPIC_ARN: &str = "arn:aws:sns:eu-west-1:123456789012:image-imports";
 pub(crate) const LEDGER_TABLE: &str = "image-imports";
+
+/// The folder with two files that contain the root certificate of the simulated services. The path is the same in every
+/// run and relative to the root of the repository, because a contender's instructions depend on its environment.
+pub(crate) const CERTIFICATES: &str = "target/benches";
+/// Only the root of the simulated services.
+pub(crate) const OWN_ROOT: &str = "own.pem";
+/// Also all root certificates of the system.
+pub(crate) const SYSTEM_ROOTS: &str = "system.pem";
 
 /// The services, on loopback.
 #[derive(Debug)]
@@ -27,18 +35,17 @@ pub(crate) struct Services {
     sns: Sns,
     dynamodb: Server,
     dynamodb_latency: Arc<AtomicU64>,
-    certificates: TempDir,
 }
 
 impl Services {
     /// Starts the services. Every import in an [`event`] has a new state.
     pub(crate) async fn start() -> Result<Self> {
         let tls = Tls::like_aws()?;
-        let certificates = tempfile::tempdir()?;
         let system = SYSTEM_BUNDLES.iter().find_map(|path| fs::read_to_string(path).ok());
         let system = system.context("this system has no file with root certificates")?;
-        for (name, others) in [("own.pem", ""), ("system.pem", &system)] {
-            fs::write(certificates.path().join(name), format!("{others}\n{}", tls.ca_pem))?;
+        fs::create_dir_all(CERTIFICATES)?;
+        for (name, others) in [(OWN_ROOT, ""), (SYSTEM_ROOTS, &system)] {
+            fs::write(format!("{CERTIFICATES}/{name}"), format!("{others}\n{}", tls.ca_pem))?;
         }
 
         let dynamodb_latency = Arc::<AtomicU64>::default();
@@ -52,7 +59,6 @@ impl Services {
             sns: Sns::start_tls(&tls).await?,
             dynamodb: Server::start(dynamodb, Some(&tls)).await?,
             dynamodb_latency,
-            certificates,
         };
         for number in 0..1000 {
             let id = image_id(number);
@@ -81,12 +87,6 @@ impl Services {
         self.sns.clear();
         self.workspaces.clear_calls();
         published
-    }
-
-    /// Replaces `{certificates}` in the value of an environment variable with a folder. The folder has two files with the
-    /// root authority of these services: `own.pem` has only this one, and `system.pem` also all authorities of the system.
-    pub(crate) fn fill_in(&self, variable: &str) -> String {
-        variable.replace("{certificates}", &self.certificates.path().to_string_lossy())
     }
 
     /// The environment variables that point an SDK to these services.

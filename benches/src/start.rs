@@ -2,37 +2,43 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    path,
-    process::{Child, Command, Stdio},
+    io::{self, BufRead, BufReader, Read, Write},
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Error, Result, anyhow, ensure};
 use fake_aws::{Quota, RuntimeApi};
 use nix::{
     sys::signal::{Signal, kill},
     time::clock_getcpuclockid,
     unistd::Pid,
 };
+use tokio::process::{Child, Command};
 
 use crate::{
     contender::Contender,
     services::{Services, TOPIC_ARN},
 };
 
-/// The timeout of an invocation. Python with a fourteenth of a CPU takes long.
+/// The `PATH` of every contender. Valgrind is looked up in it, too.
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// The timeout of Init and of an invocation.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// A shell script that joins the control group, waits for a line of input, and then becomes the contender. The measurement
-/// starts with that line, so it does not include the shell.
+/// A shell script that joins the control group, waits for a line of input, and then becomes the contender. The
+/// measurement starts with that line, so it does not include the shell.
 const LAUNCHER: &str = r#"echo $$ > "$0"; echo ready; read -r go; exec "$@""#;
 
 /// A contender that has completed Init.
 #[derive(Debug)]
 pub(crate) struct Started {
     child: Child,
+    pid: Pid,
     api: RuntimeApi,
+    /// Reads what the contender prints until it ends.
+    output: Option<JoinHandle<Vec<u8>>>,
     /// The CPU time that the launcher used before it became the contender.
     launcher_cpu: Duration,
     /// The time from the start until the contender asks for its first invocation.
@@ -40,14 +46,15 @@ pub(crate) struct Started {
 }
 
 impl Started {
-    /// Starts a contender in the root of the repository.
+    /// Starts a contender in the root of the repository. Its environment is the same in every run, except for the
+    /// ports.
     pub(crate) async fn start(contender: &Contender, services: &Services, group: Option<&Quota>) -> Result<Self> {
         let api = RuntimeApi::start().await?;
         let mut command = Command::new("/bin/sh");
         let group = group.map_or_else(|| "/dev/null".into(), Quota::members);
-        command.args(["-c", LAUNCHER]).arg(group).arg(path::absolute(&contender.command[0])?);
-        command.args(&contender.command[1..]).env_clear();
+        command.args(["-c", LAUNCHER]).arg(group).args(&contender.command).env_clear();
         command.envs(services.variables()).envs([
+            ("PATH", PATH),
             ("AWS_LAMBDA_RUNTIME_API", api.address().as_str()),
             ("AWS_LAMBDA_FUNCTION_NAME", "image-imports"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
@@ -58,66 +65,91 @@ impl Started {
             ("AWS_SECRET_ACCESS_KEY", "secret-of-the-benches"),
             ("AWS_SESSION_TOKEN", "token-of-the-benches"),
             ("TOPIC_ARN", TOPIC_ARN),
-            ("MAX_RESPONSE_BYTES", "6000000"),
         ]);
-        command.envs(contender.env.iter().map(|(name, value)| (name, services.fill_in(value))));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let mut output = BufReader::new(child.stdout.take().context("piped")?);
+        command.envs(&contender.env).kill_on_drop(true);
+        let (input, mut go) = io::pipe()?;
+        let (output, printed) = io::pipe()?;
+        let child = command.stdin(input).stdout(printed).spawn()?;
+        // Closes this process's copies of the contender's ends, so that the output ends with the contender.
+        drop(command);
+        let pid = Pid::from_raw(i32::try_from(child.id().context("the launcher has ended")?)?);
+        let mut output = BufReader::new(output);
         let mut ready = String::new();
         output.read_line(&mut ready)?;
-        ensure!(ready == "ready\n", "the launcher of {} printed {ready:?}", contender.name);
-        std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
+        ensure!(ready == "ready\n", "the launcher printed {ready:?}");
+        let output = thread::spawn(move || {
+            let mut printed = Vec::new();
+            let _ = output.read_to_end(&mut printed);
+            printed
+        });
 
-        let launcher_cpu = cpu_time(pid(&child)?)?;
-        let mut input = child.stdin.take().context("piped")?;
+        let launcher_cpu = cpu_time(pid)?;
         let begin = Instant::now();
-        input.write_all(b"go\n")?;
-        let mut started = Self { child, api, launcher_cpu, init: Duration::ZERO };
-        let ready = tokio::time::timeout(TIMEOUT, started.api.ready()).await;
-        ready.map_err(|_| anyhow!("{} did not ask for an invocation", contender.name))?;
+        go.write_all(b"go\n")?;
+        let output = Some(output);
+        let mut started = Self { child, pid, api, output, launcher_cpu, init: Duration::ZERO };
+        let ready = tokio::select! {
+            () = started.api.ready() => Ok(()),
+            () = tokio::time::sleep(TIMEOUT) => Err(anyhow!("it did not ask for an invocation")),
+            ended = started.child.wait() => Err(anyhow!("the process ended during Init: {}", ended?)),
+        };
+        if let Err(error) = ready {
+            return Err(started.explain(error).await);
+        }
         started.init = begin.elapsed();
         Ok(started)
     }
 
     /// Invokes the contender. Returns the time until its response.
-    pub(crate) async fn invoke(&self, event: &str) -> Result<Duration> {
-        let invocation = self.api.invoke(event.to_owned(), TIMEOUT).await?;
-        invocation.result.map_err(|error| anyhow!("{}", error.raw))?;
-        Ok(invocation.took)
+    pub(crate) async fn invoke(&mut self, event: &str) -> Result<Duration> {
+        let invoked = tokio::select! {
+            invocation = self.api.invoke(event.to_owned(), TIMEOUT) => match invocation {
+                Ok(invocation) => {
+                    invocation.result.map(|_| invocation.took).map_err(|error| anyhow!("it failed: {}", error.raw))
+                }
+                Err(error) => Err(error.into()),
+            },
+            ended = self.child.wait() => Err(anyhow!("the process ended: {}", ended?)),
+        };
+        match invoked {
+            Ok(took) => Ok(took),
+            Err(error) => Err(self.explain(error).await),
+        }
     }
 
-    /// Sends SIGTERM and waits until the process exits.
-    pub(crate) fn end(mut self) -> Result<()> {
-        kill(pid(&self.child)?, Signal::SIGTERM)?;
-        self.child.wait()?;
+    /// Ends the process, and adds to an error what is known about the process.
+    async fn explain(&mut self, error: Error) -> Error {
+        // Unknown if the process has ended by itself.
+        let cpu =
+            self.cpu().map_or_else(|_| String::new(), |cpu| format!(" after {:.1} s of CPU time", cpu.as_secs_f64()));
+        let _ = self.child.kill().await;
+        let printed = self.output.take().and_then(|output| output.join().ok()).unwrap_or_default();
+        let end = String::from_utf8_lossy(&printed[printed.len().saturating_sub(2000)..]).into_owned();
+        let printed = if end.is_empty() { "It printed nothing." } else { "It printed, at the end:\n" };
+        anyhow!("{error}{cpu}. {printed}{end}")
+    }
+
+    /// Sends a signal and waits until the process exits, so that it does not disturb the next measurement.
+    pub(crate) async fn end(mut self, signal: Signal) -> Result<()> {
+        kill(self.pid, signal)?;
+        self.child.wait().await?;
         Ok(())
     }
 
     /// User and system time of all threads since the start.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        Ok(cpu_time(pid(&self.child)?)?.saturating_sub(self.launcher_cpu))
+        Ok(cpu_time(self.pid)?.saturating_sub(self.launcher_cpu))
     }
 
     /// The maximum resident memory so far, in bytes.
     pub(crate) fn peak_rss(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
         let kilobytes = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"))
             .context("the status of the process has no VmHWM")?;
         Ok(kilobytes.parse::<u64>()? * 1024)
     }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn pid(child: &Child) -> Result<Pid> {
-    Ok(Pid::from_raw(i32::try_from(child.id())?))
 }
 
 /// User and system time of a process so far, including threads that have ended.
