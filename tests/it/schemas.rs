@@ -230,7 +230,7 @@ fn is_beyond_json_schema(event: &Value) -> bool {
     let is_beyond = |record: &Value| {
         let owed = &record["Owed"];
         let number = record["Sequence"].as_u64().unwrap_or_default();
-        let skips_a_number = !owed.is_null() && owed["Sequence"] != number + 1;
+        let skips_a_number = !owed.is_null() && owed["Sequence"].as_u64() != number.checked_add(1);
         let has_fraction = record["Sequence"].is_f64() || owed["Sequence"].is_f64();
         let is_long = |state: &Value| state.is_string() && state.to_string().len() > "\"\"".len() + 64;
         skips_a_number || has_fraction || [&record["State"], &owed["From"], &owed["To"]].into_iter().any(is_long)
