@@ -19,6 +19,10 @@ CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ := target/tools/bin/cargo-fuzz
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_MUTANTS := target/tools/bin/cargo-mutants
+CARGO_MUTANTS_VERSION := 27.1.0
+# `make mutants` tests one of this many parts of the mutants, another one each day.
+MUTANTS_PARTS ?= 4
 FUZZ_TARGETS := event response record
 # The total for all fuzz targets.
 FUZZ_SECONDS ?= 600
@@ -104,9 +108,11 @@ template: setup ## Check template.yaml and the state machines (cfn-lint, sam val
 	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'asl-validator' $(NPM)/node_modules/.bin/asl-validator $(patsubst statemachine/%,--json-path target/statemachine/%,$(wildcard statemachine/*.asl.json))
 	@tools/timed 'expressions' .venv-sam/bin/node tests/expressions/run.mjs
 
+# Most of the tests wait for timeouts and back-offs of the SDK, so there can be more of them at a time than processors.
 .PHONY: cargo-test
 cargo-test: setup ## Run all Rust tests except those of the release binary
-	@tools/timed 'cargo test' cargo test --locked --workspace
+	@tools/timed 'tests, built' cargo test --locked --workspace --no-run
+	@RUST_TEST_THREADS=$$((3 * $$(getconf _NPROCESSORS_ONLN))) tools/timed 'tests' cargo test --locked --workspace
 
 # The run takes less than 30 seconds. The timeout catches a run that hangs.
 .PHONY: example
@@ -157,6 +163,14 @@ soak: setup build fuzz ## Run the long tests: fuzzing, 100,000 simulations, kill
 	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --workspace --test it load::records:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=5000 tools/timed 'CPU quota' cargo test --locked --workspace --test it load::quota:: -- --nocapture
 	@tools/timed 'mutations' .venv/bin/python tools/mutations.py
+	@$(MAKE) --no-print-directory mutants
+
+# Each mutant changes one expression or function in a copy of the sources. .cargo/mutants.toml says where, and which tests
+# must fail. MUTANTS_PARTS=1 tests all of them, and MUTANTS adds options, for example MUTANTS='--re State::parse'.
+.PHONY: mutants
+mutants: $(CARGO_MUTANTS) ## Check that the tests notice each mutant of today's part of the mutants
+	@SEEDS=100 CARGO_TARGET_DIR=$(CURDIR)/target/mutants tools/timed 'mutants' $(CARGO_MUTANTS) mutants --output target \
+		--shard $$((10#$$(date +%j) % $(MUTANTS_PARTS)))/$(MUTANTS_PARTS) --sharding round-robin $(MUTANTS)
 
 # Run it on an idle machine; otherwise the results mean nothing.
 .PHONY: bench
@@ -200,6 +214,9 @@ $(CARGO_CYCLONEDX):
 
 $(CARGO_DENY):
 	@tools/timed 'cargo-deny' cargo install --locked --root target/tools cargo-deny --version $(CARGO_DENY_VERSION)
+
+$(CARGO_MUTANTS):
+	@tools/timed 'cargo-mutants' cargo install --locked --root target/tools cargo-mutants --version $(CARGO_MUTANTS_VERSION)
 
 $(CARGO_FUZZ):
 	@tools/timed 'cargo-fuzz' cargo install --locked --root target/tools cargo-fuzz --version $(CARGO_FUZZ_VERSION)
