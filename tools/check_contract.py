@@ -1,145 +1,85 @@
 #!/usr/bin/env python3
-"""Check that every sentence of docs/contract.md has a test.
+"""Checks that every statement of docs/contract.md names the tests that fail if it is no longer true.
 
-    python tools/check_contract.py [--integration-tests FILE --unit-tests FILE]
+    python tools/check_contract.py
 
-A sentence of the page is one of the following, if it is below the page's first `## ` heading:
+A statement is a paragraph, a list item, or a table row, below the page's first `## ` heading. A paragraph that is one
+sentence and ends in a colon only introduces what follows. Each other statement ends with a comment, in table rows inside
+the last cell:
 
-- a sentence of a paragraph or of a list item, unless it ends in a colon and so only introduces what follows
-- a row of a table, except the header; its cells are joined by ` · `
+    <!-- tests: module::name, import::state::tests::name, tests/deploy/test_stack.py::name -->
+    <!-- no test: REASON -->
 
-Headings and code blocks are not sentences. Bold marks and the targets of links are ignored.
-
-tests/CONTRACT.md maps the sentences to tests. It has a row `| sentence | tests |` for each of them. The second cell
-names one or more tests in backticks, or says `no test: REASON` if the sentence cannot be tested:
-
-    `module::name`             an integration test
-    `lib: path::name`          a unit test
-    `py: path/file.py::name`   a Python test
-
-The names of the Rust tests come from the test binaries, or from files with the output of `cargo test … -- --list`.
+Rust tests have the names that `cargo test -- --list` prints. If a statement has both tests and sentences that cannot be
+tested, it has both comments.
 """
 
-import argparse
 import pathlib
 import re
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PAGE = "docs/contract.md"
-MAP = "tests/CONTRACT.md"
+PAGE = ROOT / "docs" / "contract.md"
 
-CODE_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-LIST_MARK = re.compile(r"^\s*(?:[-*]|\d+\.)\s+")
-SENTENCE_END = re.compile(r"(?<=[.?!])\s+")
-LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
-CELL_BORDER = re.compile(r"(?<!\\)\|")
-SEPARATOR = re.compile(r"^\|[-:| ]+$")
-TEST_NAME = re.compile(r"`([^`]+)`")
-NO_TEST = re.compile(r"^no test: \S")
-LISTED = re.compile(r"^(\S+): (?:test|benchmark)$", re.MULTILINE)
-PYTHON_TEST = r"^\s*(?:async\s+)?def\s+{}\s*\("
+LIST_MARK = re.compile(r"\s*([-*]|\d+\.) ")
+TABLE_SEPARATOR = re.compile(r"\|[-:| ]+$")
+COMMENT = re.compile(r"<!-- (tests|no test): (.+?) -->", re.DOTALL)
+INTRODUCTION = re.compile(r"([^.]|\.(?!\s))*:\s*")
+LISTED = re.compile(r"^(\S+): test$", re.MULTILINE)
 
 
-def plain(text):
-    """Return a text without bold marks, targets of links, and line breaks."""
-    return " ".join(LINK.sub(r"\1", text).replace("**", "").split())
-
-
-def cells(line):
-    """Return the cells of a table row. The list is empty if the line is not a row."""
-    line = line.strip()
-    return [cell.strip().replace(r"\|", "|") for cell in CELL_BORDER.split(line)[1:-1]] if line.startswith("|") else []
-
-
-def sentences(page):
-    """Return the sentences of the page, in its order."""
-    found, block = [], []
-
-    def end_block():
-        parts = SENTENCE_END.split(plain(" ".join(block)))
-        found.extend(part for part in parts if part and not part.endswith(":"))
-        block.clear()
-
-    body = page.partition("\n## ")[2].partition("\n")[2]
-    for line in [*CODE_BLOCK.sub("", body).splitlines(), ""]:
-        if SEPARATOR.match(line):
+def statements(page):
+    """Returns the line number and the text of each statement, with its comments."""
+    found, started, code, continues = [], False, False, False
+    for number, line in enumerate(page.splitlines(), 1):
+        started = started or line.startswith("## ")
+        code ^= line.startswith("```")
+        if not started or code or not line.strip() or line.startswith(("#", "```")):
+            continues = False
+        elif TABLE_SEPARATOR.match(line):
             found.pop()  # The row above is the header.
-        elif row := cells(line):
-            end_block()
-            found.append(plain(" · ".join(row)))
-        elif not line.strip() or line.startswith("#"):
-            end_block()
+        elif continues and not line.startswith("|") and not LIST_MARK.match(line):
+            found[-1][1] += "\n" + line
         else:
-            if LIST_MARK.match(line):
-                end_block()
-            block.append(LIST_MARK.sub("", line))
+            found.append([number, line])
+            continues = True
+    return [(number, text) for number, text in found if not INTRODUCTION.fullmatch(text)]
+
+
+def exists(test, rust_tests):
+    """Whether there is a test with this name."""
+    path, _, name = test.partition(".py::")
+    if not name:
+        return test in rust_tests
+    file = ROOT / f"{path}.py"
+    return file.is_file() and re.search(rf"^\s*(async )?def {re.escape(name)}\(", file.read_text(), re.MULTILINE)
+
+
+def faults(page, rust_tests):
+    """Returns what is wrong with the text of the page: pairs of a line number and a message."""
+    found = [] if statements(page) else [(1, "no statements")]
+    for number, text in statements(page):
+        comments = COMMENT.findall(text)
+        if not comments:
+            found.append((number, f"add a comment with its tests: {text}"))
+        for kind, names in comments:
+            for test in names.split(",") if kind == "tests" else []:
+                if not exists(test.strip(), rust_tests):
+                    found.append((number, f"there is no test {test.strip()}; was it renamed?"))
     return found
 
 
-def map_rows(text):
-    """Return the rows of the map: (line number, sentence, second cell)."""
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if SEPARATOR.match(line):
-            rows.pop()
-        elif row := cells(line):
-            rows.append((number, plain(row[0]), row[1] if len(row) > 1 else ""))
-    return rows
-
-
-def test_fault(name, integration, unit, root):
-    """Return what is wrong with the name of a test, or None."""
-    kind, _, rest = name.rpartition(": ")
-    if kind == "py":
-        path, _, test = rest.partition("::")
-        file = root / path
-        found = file.is_file() and re.search(PYTHON_TEST.format(re.escape(test)), file.read_text(), re.MULTILINE)
-    elif kind in ("", "lib"):
-        found = rest in (unit if kind else integration)
-    else:
-        return f"`{name}` has an unknown prefix: use `lib:`, `py:`, or none"
-    return None if found else f"there is no test `{name}`"
-
-
-def faults(page, text, integration, unit, root=ROOT):
-    """Return everything that is wrong with the page and with the text of the map."""
-    said, rows, found = sentences(page), map_rows(text), []
-    if not said:
-        return [f"{PAGE}: no sentences"]
-    for number, sentence, tests in rows:
-        place, names = f"{MAP}:{number}", [] if NO_TEST.match(tests) else TEST_NAME.findall(tests)
-        if sentence not in said:
-            found.append(f"{place}: {PAGE} does not say: {sentence}")
-        if not names and not NO_TEST.match(tests):
-            found.append(f"{place}: no test, and no reason why, for: {sentence}")
-        found += [f"{place}: {fault}" for name in names if (fault := test_fault(name, integration, unit, root))]
-    mapped = {sentence for _, sentence, _ in rows}
-    return found + [f"{PAGE}: no row in {MAP} for: {sentence}" for sentence in said if sentence not in mapped]
-
-
-def list_tests(*which):
-    """Return the output of the test binaries, which are up to date after `cargo test --workspace`."""
-    command = ["cargo", "test", "--locked", "--workspace", "--quiet", *which, "--", "--list"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return done.stdout if done.returncode == 0 else sys.exit(f"{' '.join(command)}\n{done.stderr}")
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--integration-tests", type=pathlib.Path, metavar="FILE")
-    parser.add_argument("--unit-tests", type=pathlib.Path, metavar="FILE")
-    arguments = parser.parse_args()
-    if missing := [name for name in (PAGE, MAP) if not (ROOT / name).is_file()]:
-        sys.exit(f"missing: {', '.join(missing)}")
-    page, text = (ROOT / PAGE).read_text(), (ROOT / MAP).read_text()
-    integration = arguments.integration_tests.read_text() if arguments.integration_tests else list_tests("--test", "it")
-    unit = arguments.unit_tests.read_text() if arguments.unit_tests else list_tests("--lib", "--bins")
-    found = faults(page, text, set(LISTED.findall(integration)), set(LISTED.findall(unit)))
-    untested = [(sentence, tests) for _, sentence, tests in map_rows(text) if NO_TEST.match(tests)]
-    print("\n".join([*found, *(f"{tests}\n  {sentence}" for sentence, tests in untested)]))
-    print(f"contract: {len(sentences(page))} sentences, {len(untested)} of them without a test; {len(found)} faults")
+    command = ["cargo", "test", "--locked", "--workspace", "--quiet", "--lib", "--bins", "--test", "it", "--", "--list"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\n{done.stderr}")
+    page = PAGE.read_text()
+    found = faults(page, set(LISTED.findall(done.stdout)))
+    for number, message in found:
+        print(f"{PAGE.relative_to(ROOT)}:{number}: {message}")
+    print(f"contract: {len(statements(page))} statements, {len(found)} faults")
     return 1 if found else 0
 
 

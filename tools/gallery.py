@@ -22,7 +22,6 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SNAPSHOTS = ROOT / "src" / "announcement" / "message" / "snapshots"
 PAGE = ROOT / "docs" / "gallery.md"
 PICTURES = ROOT / "docs" / "gallery"
 
@@ -104,7 +103,7 @@ def sections(snapshot):
 def messages():
     """Returns each message's picture name, heading, explanation, and texts."""
     for test, name, heading, explanation in MESSAGES:
-        (path,) = SNAPSHOTS.glob(f"*__tests__{test}.snap")
+        (path,) = ROOT.glob(f"src/**/*__tests__{test}.snap")
         yield name, heading, explanation, sections(path.read_text())
 
 

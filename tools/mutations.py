@@ -38,7 +38,8 @@ def copy_of_the_tree(folder):
 
 def run(folder, tests):
     """Runs tests in a tree. Returns their exit status and output."""
-    command = ["cargo", "test", "--target-dir", str(ROOT / "target" / "mutations"), "--locked", "--test", "it", tests]
+    command = ["cargo", "test", "--locked", "--workspace", "--target-dir", str(ROOT / "target" / "mutants"), "--test", "it"]
+    command.append(tests)
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 

@@ -15,6 +15,7 @@ pub struct Checkpoint {
     pub state: Option<State>,
     /// How many announcements this import has had.
     #[serde(default)]
+    #[schemars(range(max = Checkpoint::MAX_SEQUENCE))]
     pub sequence: u64,
     /// An announcement that is due and has not been published yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,7 +14,7 @@ const MAX_STATE_BYTES: usize = 64;
 /// later is carried unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(transparent)]
-pub struct State(String);
+pub struct State(#[schemars(regex(pattern = r"^[!-~]([ -~]{0,62}[!-~])?$"))] String);
 
 impl State {
     /// The image is available.

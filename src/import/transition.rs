@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ImageId, Outcome, State};
+use super::{Checkpoint, ImageId, Outcome, State};
 
 /// The kind of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,7 @@ pub struct Transition {
     /// Whether the state changed or the import stalled.
     pub kind: Kind,
     /// The number of the announcement: the record's `Sequence` + 1.
+    #[schemars(range(max = Checkpoint::MAX_SEQUENCE))]
     pub sequence: u64,
     /// The state announced before this one; `null` if none was. For a stall, the same as `To`.
     pub from: Option<State>,

@@ -24,7 +24,7 @@ fn one() -> Value {
 
 #[tokio::test]
 async fn no_import_could_be_described() {
-    let rig = Rig::new().await;
+    let rig = Setup::new().await.two_attempts().start().await;
     for code in
         ["AccessDeniedException", "ThrottlingException", "com.amazonaws.workspaces#OperationNotSupportedException"]
     {
@@ -96,7 +96,7 @@ async fn a_permanent_error_of_the_topic_fails_the_invocation() {
 /// Without a ledger, only the response carries what was seen.
 #[tokio::test]
 async fn a_transient_error_of_the_topic_does_not_discard_what_was_seen() {
-    let rig = Rig::new().await;
+    let rig = Setup::new().await.two_attempts().start().await;
     rig.ready().await;
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
     for (answer, name) in [
@@ -163,7 +163,7 @@ async fn a_transient_error_is_retried() {
 
 #[tokio::test]
 async fn calls_without_a_usable_response() {
-    let rig = Rig::new().await;
+    let rig = Setup::new().await.two_attempts().start().await;
     rig.ready().await;
     for (fault, name) in [
         (Fault::NoAnswer, "WorkSpaces.Timeout"),
@@ -219,28 +219,30 @@ async fn a_call_that_was_held_back_is_unchecked() {
 
 #[tokio::test]
 async fn an_unintelligible_response_is_a_bad_response() {
-    let rig = Rig::new().await;
+    let rig = Setup::new().await.two_attempts().start().await;
     let reply = fake_aws::Reply::Http { status: 502, headers: Vec::new(), body: "<html>Bad gateway</html>".into() };
-    rig.workspaces.set(IMAGE, Answer::Raw(reply));
+    rig.workspaces.set(IMAGE, Answer::Raw(reply.clone()));
     let failure = rig.fail(one()).await;
-    assert_eq!(failure.error_type, "WorkSpaces.BadResponse", "{failure:?}");
-    let failure =
-        rig.try_invoke(one(), Duration::from_secs(2)).await.expect_err("the deadline comes before the last retry");
     assert_eq!(failure.error_type, "WorkSpaces.BadResponse", "{failure:?}");
     for state in [json!(5), json!({}), json!(""), json!("A\u{0}B"), json!(" A"), json!("\u{fc}"), json!("X".repeat(65))]
     {
         rig.workspaces.set(IMAGE, json!({"ImageId": IMAGE, "State": state}));
         assert_eq!(rig.fail(one()).await.error_type, "WorkSpaces.BadResponse", "{state}");
     }
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, Answer::Raw(reply));
+    let failure =
+        rig.try_invoke(one(), Duration::from_secs(2)).await.expect_err("the deadline comes before the last retry");
+    assert_eq!(failure.error_type, "WorkSpaces.BadResponse", "{failure:?}");
 }
 
 #[tokio::test]
 async fn a_refused_connection_is_unreachable() {
-    let rig = Setup::new().await.set("AWS_ENDPOINT_URL_WORKSPACES", "http://127.0.0.1:9").start().await;
+    let rig = Setup::new().await.two_attempts().set("AWS_ENDPOINT_URL_WORKSPACES", "http://127.0.0.1:9").start().await;
     let failure = rig.fail(one()).await;
     assert_eq!(failure.error_type, "WorkSpaces.Unreachable");
     assert!(failure.message.contains("Connection refused"), "{}", failure.message);
-    let rig = Setup::new().await.set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9").start().await;
+    let rig = Setup::new().await.two_attempts().set("AWS_ENDPOINT_URL_SNS", "http://127.0.0.1:9").start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
     assert_eq!(rig.invoke(one()).await["Imports"][0]["CheckError"]["Error"], "Sns.Unreachable");
 }
@@ -276,7 +278,8 @@ async fn an_answer_that_is_not_http_is_a_bad_response() {
             open.push(stream);
         }
     });
-    let rig = Setup::new().await.set("CONNECT_IN_INIT", "false").set("AWS_ENDPOINT_URL_WORKSPACES", &url).start().await;
+    let stage = Setup::new().await.two_attempts().set("CONNECT_IN_INIT", "false");
+    let rig = stage.set("AWS_ENDPOINT_URL_WORKSPACES", &url).start().await;
     assert_eq!(rig.fail(one()).await.error_type, "WorkSpaces.BadResponse");
 }
 

@@ -116,7 +116,7 @@ async fn error_and_not_found_are_described_again() {
 
 #[tokio::test]
 async fn a_failed_check_keeps_the_rest_of_the_record() {
-    let rig = Rig::new().await;
+    let rig = Setup::new().await.two_attempts().start().await;
     rig.workspaces.set(IMAGE, workspaces_error("ThrottlingException", "Rate exceeded"));
     rig.workspaces.set(&image(1), description(&image(1), "PENDING"));
     let failing = json!({
@@ -242,7 +242,7 @@ async fn a_response_is_never_too_large() {
 /// As many records as an event may have, with the longest IDs and states, all of which owe something and fail.
 #[tokio::test]
 async fn a_response_with_the_longest_states_is_never_too_large() {
-    let rig = Setup::new().await.set("MAX_RESPONSE_BYTES", "16384").start().await;
+    let rig = Setup::new().await.two_attempts().set("MAX_RESPONSE_BYTES", "16384").start().await;
     let (from, to) = ("F".repeat(64), "T".repeat(64));
     let text = "\"ä".repeat(500);
     rig.workspaces.set_default(description(IMAGE, &to).message(&text).error("Code", &text));

@@ -187,7 +187,7 @@ async fn an_owed_announcement_comes_before_not_found() {
 
 #[tokio::test]
 async fn an_announcement_whose_response_is_lost_is_repeated_under_the_same_id() {
-    let rig = Rig::new().await;
+    let rig = Setup::new().await.two_attempts().start().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
     rig.sns.set(SnsAnswer::TakeThen(Fault::Reset));
     let record = rig.check(json!({"ImageId": IMAGE})).await;

@@ -96,6 +96,12 @@ impl Setup {
         self
     }
 
+    /// Limits each call to two attempts instead of ten, whose back-offs take many seconds. For tests of what follows from a
+    /// call's last error.
+    pub(crate) fn two_attempts(self) -> Self {
+        self.set("AWS_MAX_ATTEMPTS", "2")
+    }
+
     /// Starts the function.
     pub(crate) async fn start(self) -> Rig {
         let api = RuntimeApi::start().await.expect("the Runtime API starts");
