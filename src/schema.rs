@@ -80,8 +80,6 @@ struct Record {
     image_id: ImageId,
     #[schemars(flatten)]
     checkpoint: Checkpoint,
-    /// Whether nothing but the list of images names this image so far. It may not be an import.
-    listed: Option<bool>,
     /// The last description, from a response.
     description: Option<Map<String, Value>>,
     /// Why the last check failed, from a response. A malformed value is ignored.

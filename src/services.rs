@@ -25,8 +25,9 @@ pub trait Services {
     /// Reads the ledger's items of these images. Images without an item are left out.
     fn read_items(&self, image_ids: &[&ImageId], deadline: Instant) -> impl Future<Output = Items>;
 
-    /// Finds the images whose items in the ledger are not [settled](Checkpoint::is_settled).
-    fn find_unsettled(&self, deadline: Instant) -> impl Future<Output = SearchOutcome>;
+    /// Finds the images whose items in the ledger are not [settled](Checkpoint::is_settled), or that have failed and were
+    /// last written after this time, because a failed import can be retried.
+    fn find_unsettled(&self, failed_after: Timestamp, deadline: Instant) -> impl Future<Output = SearchOutcome>;
 
     /// Writes an item of the ledger if it still has the expected version.
     fn write_item(&self, write: Write<'_>, deadline: Instant) -> impl Future<Output = WriteOutcome>;
@@ -93,9 +94,13 @@ pub struct Write<'a> {
 pub enum WriteOutcome {
     /// The item has the new content.
     Written,
+    /// There is no ledger. The payload carries everything.
+    NoLedger,
     /// The item was no longer as expected: usually, another invocation was first. This is the current item, or `None` if
     /// there is none.
     Lost(Option<Item>),
-    /// The call failed or was not sent. The item may or may not have the new content.
+    /// The call failed. The item may or may not have the new content.
     Failed(CallError),
+    /// The time ran out before the call was sent.
+    NotSent,
 }

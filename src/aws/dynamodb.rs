@@ -34,12 +34,13 @@ use crate::{
 /// [api]: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const MAX_KEYS: usize = 100;
 
-/// [`Checkpoint::is_settled`] the other way round, as a filter expression, with the states of [`State::SETTLED`]. `State` and
-/// `Missing` are [reserved words][words].
+/// The filter expression for items that are not settled, with the states of [`State::SETTLED`], and for recent failures:
+/// [`Checkpoint::is_settled`] the other way round. `State` and `Missing` are [reserved words][words].
 ///
 /// [words]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 const UNSETTLED: &str = "attribute_not_exists(#State) OR NOT #State IN (:completed, :error, :not_found) \
-                         OR attribute_exists(#Owed) OR (#Missing = :true AND #State <> :not_found)";
+                         OR attribute_exists(#Owed) OR (#Missing > :never AND #State <> :not_found) \
+                         OR (#State <> :completed AND #UpdatedAt > :failed_after AND attribute_not_exists(#Listed))";
 
 /// Discovery has its own rate limiter. If the table throttles it, the SDK would otherwise hold back reads and writes, too.
 const RETRY_PARTITION: &str = "DynamoDB discovery";
@@ -140,7 +141,7 @@ impl LedgerTable {
         batches.buffer_unordered(self.concurrency).collect::<Vec<Items>>().await.into_iter().flatten().collect()
     }
 
-    pub(super) async fn find_unsettled(&self, deadline: Instant) -> SearchOutcome {
+    pub(super) async fn find_unsettled(&self, failed_after: Timestamp, deadline: Instant) -> SearchOutcome {
         let mut found = SearchOutcome::default();
         let mut start = None;
         loop {
@@ -151,9 +152,11 @@ impl LedgerTable {
                 .consistent_read(true)
                 .projection_expression("ImageId")
                 .filter_expression(UNSETTLED)
-                .expression_attribute_values(":true", AttributeValue::Bool(true))
+                .expression_attribute_values(":failed_after", AttributeValue::S(failed_after.to_string()))
+                // Only a time is greater than this.
+                .expression_attribute_values(":never", AttributeValue::S("0".to_owned()))
                 .set_exclusive_start_key(start);
-            for name in ["State", "Owed", "Missing"] {
+            for name in ["State", "Owed", "Missing", "UpdatedAt", "Listed"] {
                 scan = scan.expression_attribute_names(format!("#{name}"), name);
             }
             for state in State::SETTLED {
@@ -214,7 +217,7 @@ impl LedgerTable {
                 }
             }
             CallOutcome::Failed(error, _) => WriteOutcome::Failed(error),
-            CallOutcome::NotSent(_) => WriteOutcome::Failed(CallError::late(Service::DynamoDb)),
+            CallOutcome::NotSent(_) => WriteOutcome::NotSent,
         }
     }
 }
@@ -240,13 +243,12 @@ fn to_attributes(write: Write<'_>) -> Result<Attributes, CallError> {
         version: write.item.version,
         updated_at: Some(write.at),
     };
-    let mut attributes: Attributes = to_item(item).map_err(|error| bad_response(error.to_string()))?;
-    // Responses leave out a `Missing` that is false. An item always has it.
-    attributes.entry("Missing".to_owned()).or_insert(AttributeValue::Bool(false));
-    Ok(attributes)
+    to_item(item).map_err(|error| bad_response(error.to_string()))
 }
 
-fn read_item(attributes: Attributes) -> Result<Item, CallError> {
+fn read_item(mut attributes: Attributes) -> Result<Item, CallError> {
+    // NULL counts as absent. So does a `Missing` that is not a time: the next check that misses the image sets it again.
+    attributes.retain(|name, value| !value.is_null() && (name != "Missing" || value.is_s()));
     if !attributes.values().all(is_known) {
         return Err(unreadable("an attribute has an unknown type"));
     }

@@ -26,7 +26,7 @@ use self::{
 use crate::{
     config::Config,
     error::{CallError, Error, Service},
-    import::ImageId,
+    import::{ImageId, Timestamp},
     message::Message,
     services::{DescribeOutcome, Items, SearchOutcome, Services, Write, WriteOutcome},
 };
@@ -131,9 +131,9 @@ impl Services for Aws {
         }
     }
 
-    async fn find_unsettled(&self, deadline: Instant) -> SearchOutcome {
+    async fn find_unsettled(&self, failed_after: Timestamp, deadline: Instant) -> SearchOutcome {
         match &self.ledger {
-            Some(ledger) => ledger.find_unsettled(deadline).await,
+            Some(ledger) => ledger.find_unsettled(failed_after, deadline).await,
             None => SearchOutcome::default(),
         }
     }
@@ -141,7 +141,7 @@ impl Services for Aws {
     async fn write_item(&self, write: Write<'_>, deadline: Instant) -> WriteOutcome {
         match &self.ledger {
             Some(ledger) => ledger.write(write, deadline).await,
-            None => WriteOutcome::Written,
+            None => WriteOutcome::NoLedger,
         }
     }
 }

@@ -146,9 +146,8 @@ impl Fields<'_, '_> {
         kind
     }
 
-    /// What the record owes. `next` is the number that it must have, unless the record's `Sequence` is malformed, which has
-    /// been reported already.
-    pub(super) fn owed(&mut self, next: Option<u64>) -> Option<Transition> {
+    /// What the record owes. Its number is not compared with a malformed `Sequence`, which has been reported already.
+    pub(super) fn owed(&mut self, sequence: Option<u64>) -> Option<Transition> {
         let owed = field(&self.raw, "Owed")?;
         let place = format!("{}.Owed", self.place);
         let Some(raw) = object(owed) else {
@@ -164,7 +163,9 @@ impl Fields<'_, '_> {
         let number = fields.number("Sequence", THE_NEXT_NUMBER);
         if number.is_some_and(|number| number > Checkpoint::MAX_SEQUENCE) {
             fields.problem("Sequence", &format!("must be at most {}", Checkpoint::MAX_SEQUENCE));
-        } else if number.is_some() && next.is_some() && number != next {
+        } else if let (Some(_), Some(sequence)) = (number, sequence)
+            && number != Checkpoint::sequence_after(sequence)
+        {
             fields.problem("Sequence", "must be the record's Sequence + 1");
         }
         Some(Transition { kind: kind?, sequence: number?, from, to: to? })

@@ -181,15 +181,15 @@ fn read_record(entry: &RawValue, place: &str, problems: &mut Problems) -> Option
         sequence: sequence.unwrap_or_default(),
         owed: None,
         stalled: fields.optional("Stalled", "true or false").unwrap_or_default(),
-        missing: fields.optional("Missing", "true or false").unwrap_or_default(),
+        missing: fields.optional("Missing", "an RFC 3339 time"),
+        listed: fields.optional("Listed", "true or false").unwrap_or_default(),
     };
-    checkpoint.owed = fields.owed(sequence.and_then(|_| checkpoint.next_sequence()));
+    checkpoint.owed = fields.owed(sequence);
     Some(Record {
         checkpoint,
         description: fields.description(),
         check_error: fields.lenient::<CheckError>("CheckError"),
         truncated: fields.lenient("Truncated").unwrap_or_default(),
-        listed: fields.optional("Listed", "true or false").unwrap_or_default(),
         image_id: image_id?,
     })
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Outcome, State, Transition};
+use super::{Kind, Outcome, State, Timestamp, Transition};
 
 /// What has been announced about an import, and what is still owed.
 // Events, responses and the items of the ledger share this shape.
@@ -23,9 +23,12 @@ pub struct Checkpoint {
     /// Whether a stall has been announced that has not ended yet.
     #[serde(default)]
     pub stalled: bool,
-    /// Whether the last check did not find the image.
+    /// When the checks began not to find the image. Absent if the last check found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Timestamp>,
+    /// Whether nothing but the list of images names this image so far. It may not be an import.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub missing: bool,
+    pub listed: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -41,7 +44,13 @@ impl Checkpoint {
     /// The number of the next announcement. `None` after [`Checkpoint::MAX_SEQUENCE`]; no import gets there.
     #[must_use]
     pub fn next_sequence(&self) -> Option<u64> {
-        (self.sequence < Self::MAX_SEQUENCE).then_some(self.sequence + 1)
+        Self::sequence_after(self.sequence)
+    }
+
+    /// The number after this one.
+    #[must_use]
+    pub fn sequence_after(sequence: u64) -> Option<u64> {
+        (sequence < Self::MAX_SEQUENCE).then_some(sequence + 1)
     }
 
     /// Whether a schedule can leave the import alone: it has ended, and nothing is owed or half known about it.
@@ -50,7 +59,15 @@ impl Checkpoint {
         let is_not_found = self.state.as_ref().is_some_and(|state| state.as_str() == State::NOT_FOUND);
         self.state.as_ref().is_some_and(|state| state.outcome() != Outcome::Pending)
             && self.owed.is_none()
-            && (is_not_found || !self.missing)
+            && (is_not_found || self.missing.is_none())
+    }
+
+    /// Whether the image is [listed](Self::listed), and nothing has been learned about it, except perhaps that it is not an
+    /// import.
+    #[must_use]
+    pub fn is_only_listed(&self) -> bool {
+        let state = self.state.as_ref().filter(|state| state.as_str() != State::NOT_FOUND);
+        *self == Self { listed: true, state: self.state.clone(), ..Self::default() } && state.is_none()
     }
 
     /// Whether the numbers fit together: `Sequence` is in range, and what is owed has the next number. Events are checked
@@ -73,6 +90,7 @@ impl Checkpoint {
                 owed: None,
                 stalled: announced.kind == Kind::Stalled,
                 missing: self.missing,
+                listed: false,
             },
         }
     }

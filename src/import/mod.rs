@@ -12,7 +12,7 @@ pub(crate) mod truncate;
 pub use checkpoint::Checkpoint;
 pub use description::{CarriedDescription, Description, ErrorDetail, ImageSource};
 pub use image_id::ImageId;
-pub use record::{CheckError, Observation, Record};
+pub use record::{CheckError, CurrentState, Observation, Record};
 pub use state::{Outcome, State};
 pub use timestamp::Timestamp;
 pub use transition::{Announcement, Kind, Transition, TransitionId};

@@ -10,6 +10,9 @@ use super::{
     checkpoint::is_false,
 };
 
+/// How long the checks must not find an image before it counts as `NOT_FOUND`.
+const MISSING_FOR: Duration = Duration::from_mins(15);
+
 /// One import, as events and responses carry it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
@@ -25,9 +28,6 @@ pub struct Record {
     /// Whether `Description` was shortened or removed to keep the response within its size limit.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
-    /// Whether nothing but the list of images names this image so far. It may not be an import.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub listed: bool,
     /// The last description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<CarriedDescription>,
@@ -63,6 +63,29 @@ impl Observation {
     }
 }
 
+/// The state in which a check observed an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentState {
+    /// The state.
+    pub state: State,
+    /// Whether the import was last updated longer ago than the limit for stalls. `None` if this is not known.
+    pub is_overdue: Option<bool>,
+}
+
+impl CurrentState {
+    /// Whether this transition is over: the import is in another state, or no longer stalled.
+    #[must_use]
+    pub fn is_past(&self, transition: &Transition) -> bool {
+        self.state != transition.to || transition.kind == Kind::Stalled && self.is_overdue == Some(false)
+    }
+}
+
+/// Whether the last update is longer ago than the limit. `None` if there was none.
+fn is_overdue(updated: Option<Timestamp>, now: Timestamp, stall_after: Option<Duration>) -> Option<bool> {
+    let age = now.since(updated?);
+    Some(stall_after.is_some_and(|limit| age > limit))
+}
+
 impl Record {
     /// The most bytes that a record takes in a response, without its `Description` and its `CheckError`.
     pub const MAX_BYTES: usize = 512;
@@ -70,19 +93,12 @@ impl Record {
     /// A record that knows nothing but its image.
     #[must_use]
     pub fn new(image_id: ImageId) -> Self {
-        Self {
-            image_id,
-            checkpoint: Checkpoint::default(),
-            check_error: None,
-            truncated: false,
-            listed: false,
-            description: None,
-        }
+        Self { image_id, checkpoint: Checkpoint::default(), check_error: None, truncated: false, description: None }
     }
 
     /// The state that the last successful check found: `NOT_FOUND` for a missing image, otherwise the described state.
     fn described_state(&self) -> Option<&str> {
-        if self.checkpoint.missing {
+        if self.checkpoint.missing.is_some() {
             return Some(State::NOT_FOUND);
         }
         self.description.as_ref()?.state().map(State::as_str)
@@ -110,7 +126,8 @@ impl Record {
     }
 
     /// Compares the record with what a check observed. Whatever is due afterwards is [owed](Checkpoint::owed): first what
-    /// was owed already, otherwise a change of state, otherwise a stall.
+    /// was owed already, otherwise a change of state, otherwise a stall. Returns the state of the import, if the check
+    /// learned it.
     ///
     /// `now` and `stall_after` decide about stalls: a pending import stalls if it was last updated more than
     /// `stall_after` ago. `None` turns stalls off.
@@ -127,50 +144,69 @@ impl Record {
     /// let owed = record.checkpoint.owed.expect("a transition");
     /// assert_eq!((owed.sequence, owed.from, owed.to.as_str()), (1, None, "VALIDATING"));
     /// ```
-    pub fn compare(&mut self, observation: Observation, now: Timestamp, stall_after: Option<Duration>) {
+    pub fn compare(
+        &mut self,
+        observation: Observation,
+        now: Timestamp,
+        stall_after: Option<Duration>,
+    ) -> Option<CurrentState> {
         self.check_error = None;
-        match observation {
+        let current = match observation {
             Observation::Described(description) => {
                 let updated = description.last_updated_time;
                 let description = CarriedDescription::from(description);
                 let state = description.state().cloned();
                 self.description = Some(description);
                 self.truncated = false;
-                self.listed = false;
-                self.checkpoint.missing = false;
+                self.checkpoint.missing = None;
+                if self.checkpoint.listed {
+                    self.checkpoint = Checkpoint::default();
+                }
                 // Without a state, nothing was learned: neither a transition nor the end of a stall.
-                if let Some(state) = state {
-                    self.compare_state(state);
-                    self.compare_time(updated, now, stall_after);
-                }
+                CurrentState { state: state?, is_overdue: is_overdue(updated, now, stall_after) }
             }
-            // An import that has just started may not be visible yet, so only the second miss in a row counts.
-            Observation::NotFound if self.checkpoint.missing => self.compare_state(State::not_found()),
-            Observation::NotFound => self.checkpoint.missing = true,
+            Observation::NotFound => {
+                // An import that has just started may not be visible yet, and the service may lose sight of its images for a
+                // few minutes.
+                let since = *self.checkpoint.missing.get_or_insert(now);
+                if now.since(since) < MISSING_FOR {
+                    return None;
+                }
+                CurrentState { state: State::not_found(), is_overdue: None }
+            }
+        };
+        self.owe_change(&current.state);
+        self.owe_stall(&current);
+        Some(current)
+    }
+
+    /// Once what was owed is announced: a stall that is over has ended. With a ledger, another state that the same check has
+    /// observed is owed next, because the ledger does not remember the description.
+    pub fn follow(&mut self, current: &CurrentState, has_ledger: bool) {
+        if self.checkpoint.state.as_ref() != Some(&current.state) || current.is_overdue == Some(false) {
+            self.checkpoint.stalled = false;
+        }
+        if has_ledger {
+            self.owe_change(&current.state);
         }
     }
 
-    fn compare_state(&mut self, to: State) {
-        if self.checkpoint.owed.is_none() && self.checkpoint.state.as_ref() != Some(&to) {
-            self.owe(Kind::StateChanged, self.checkpoint.state.clone(), to);
+    fn owe_change(&mut self, to: &State) {
+        if self.checkpoint.owed.is_none() && self.checkpoint.state.as_ref() != Some(to) {
+            self.owe(Kind::StateChanged, self.checkpoint.state.clone(), to.clone());
         }
     }
 
-    fn compare_time(&mut self, updated: Option<Timestamp>, now: Timestamp, stall_after: Option<Duration>) {
-        let Some(updated) = updated else { return };
-        let old = stall_after.is_some_and(|limit| {
-            i128::from(now.millis()) - i128::from(updated.millis()) > limit.as_millis().cast_signed()
-        });
-        match &self.checkpoint.state {
-            Some(state) if old && self.outcome() == Outcome::Pending => {
-                // Anything owed, or a described state that is not announced yet, comes before a stall.
-                let announced = self.described_state() == Some(state.as_str());
-                if announced && self.checkpoint.owed.is_none() && !self.checkpoint.stalled {
-                    let state = state.clone();
-                    self.owe(Kind::Stalled, Some(state.clone()), state);
-                }
-            }
-            _ => self.checkpoint.stalled = false,
+    fn owe_stall(&mut self, current: &CurrentState) {
+        let Some(is_overdue) = current.is_overdue else { return };
+        if !is_overdue || self.outcome() != Outcome::Pending || self.checkpoint.state.is_none() {
+            self.checkpoint.stalled = false;
+        } else if self.checkpoint.owed.is_none()
+            && !self.checkpoint.stalled
+            // A described state that is not announced yet comes before a stall.
+            && self.checkpoint.state.as_ref() == Some(&current.state)
+        {
+            self.owe(Kind::Stalled, self.checkpoint.state.clone(), current.state.clone());
         }
     }
 
@@ -217,6 +253,11 @@ mod tests {
 
     fn check(mut record: Record, observation: Observation) -> Record {
         record.compare(observation, now(), LIMIT);
+        record
+    }
+
+    fn check_at(mut record: Record, observation: Observation, millis: i64) -> Record {
+        record.compare(observation, Timestamp::from_millis(millis).expect("in range"), LIMIT);
         record
     }
 
@@ -285,32 +326,80 @@ mod tests {
         assert!(owing.needs_check());
     }
 
+    const MISSING_MILLIS: i64 = 15 * 60_000;
+
     #[test]
-    fn not_found_takes_two_checks_in_a_row() {
+    fn not_found_takes_misses_over_fifteen_minutes() {
         let first = check(record("VALIDATING", 2), Observation::NotFound);
-        assert!(first.checkpoint.missing);
+        assert_eq!(first.checkpoint.missing, Some(now()));
         assert_eq!(first.checkpoint.owed, None);
         assert_eq!(first.outcome(), Outcome::Pending);
 
-        let second = check(first.clone(), Observation::NotFound);
-        assert_eq!(second.checkpoint.owed, Some(owed(Kind::StateChanged, 3, Some("VALIDATING"), "NOT_FOUND")));
-        let gone = announced(second);
+        let early = check_at(first.clone(), Observation::NotFound, NOW + MISSING_MILLIS - 1);
+        assert_eq!(early.checkpoint, first.checkpoint, "the first miss counts");
+        let earlier = check_at(first.clone(), Observation::NotFound, NOW - MISSING_MILLIS);
+        assert_eq!(earlier.checkpoint, first.checkpoint, "a clock that was set back");
+
+        let late = check_at(early, Observation::NotFound, NOW + MISSING_MILLIS);
+        assert_eq!(late.checkpoint.owed, Some(owed(Kind::StateChanged, 3, Some("VALIDATING"), "NOT_FOUND")));
+        let gone = announced(late);
         assert_eq!(gone.outcome(), Outcome::Failed);
-        let still_gone = check(gone.clone(), Observation::NotFound);
+        let still_gone = check_at(gone.clone(), Observation::NotFound, NOW + 2 * MISSING_MILLIS);
         assert_eq!(still_gone.checkpoint, gone.checkpoint);
         assert_eq!(still_gone.outcome(), Outcome::Failed);
 
         let found = check(first, described("VALIDATING"));
-        assert!(!found.checkpoint.missing);
-        assert_eq!(found.checkpoint.owed, None);
+        assert_eq!((found.checkpoint.missing, found.checkpoint.owed), (None, None));
         let back = check(gone, described("VALIDATING"));
         assert_eq!(back.checkpoint.owed, Some(owed(Kind::StateChanged, 4, Some("NOT_FOUND"), "VALIDATING")));
     }
 
     #[test]
     fn an_image_without_any_announcement_can_become_not_found() {
-        let gone = check(check(record("", 0), Observation::NotFound), Observation::NotFound);
+        let gone = check(record("", 0), Observation::NotFound);
+        let gone = check_at(gone, Observation::NotFound, NOW + MISSING_MILLIS);
         assert_eq!(gone.checkpoint.owed, Some(owed(Kind::StateChanged, 1, None, "NOT_FOUND")));
+    }
+
+    /// Checks a record, announces what it owes, and lets it follow what the check has observed.
+    fn check_and_announce(mut record: Record, observation: Observation) -> Record {
+        let current = record.compare(observation, now(), LIMIT);
+        let mut record = announced(record);
+        if let Some(current) = current {
+            record.follow(&current, true);
+        }
+        record
+    }
+
+    #[test]
+    fn what_the_check_has_observed_since_is_owed_next() {
+        for (first, second) in [("ERROR", "COMPLETED"), ("NOT_FOUND", "COMPLETED"), ("NOT_FOUND", "ERROR")] {
+            let mut before = record("VALIDATING", 2);
+            before.checkpoint.owed = Some(owed(Kind::StateChanged, 3, Some("VALIDATING"), first));
+            let after = check_and_announce(before, described(second));
+            assert_eq!(after.checkpoint.state, Some(state(first)));
+            assert_eq!(after.checkpoint.owed, Some(owed(Kind::StateChanged, 4, Some(first), second)));
+        }
+        let after = check_and_announce(record("PENDING", 0), described("VALIDATING"));
+        assert_eq!(after.checkpoint.owed, None, "what was announced is what was observed");
+    }
+
+    #[test]
+    fn a_stall_that_is_over_when_it_is_announced_leaves_no_mark() {
+        let mut before = record("VALIDATING", 2);
+        before.checkpoint.owed = Some(owed(Kind::Stalled, 3, Some("VALIDATING"), "VALIDATING"));
+        for (observation, stalled) in [
+            (described_at("VALIDATING", NOW), false),
+            (described("COMPLETED"), false),
+            (described_at("VALIDATING", NOW - 3_600_001), true),
+        ] {
+            let mut after = before.clone();
+            let current = after.compare(observation, now(), LIMIT).expect("a state");
+            assert_eq!(current.is_past(after.checkpoint.owed.as_ref().expect("owed")), !stalled);
+            after = announced(after);
+            after.follow(&current, false);
+            assert_eq!(after.checkpoint.stalled, stalled, "{current:?}");
+        }
     }
 
     #[test]

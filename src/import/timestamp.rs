@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     fmt,
     str::FromStr,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -17,17 +17,33 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    const EARLIEST: i64 = -62_135_596_800_000;
+    const LATEST: i64 = 253_402_300_799_999;
+
     /// Creates a timestamp from milliseconds since 1970. Returns `None` outside the years 1 to 9999, which RFC 3339
     /// cannot express.
     #[must_use]
     pub fn from_millis(millis: i64) -> Option<Self> {
-        (-62_135_596_800_000..=253_402_300_799_999).contains(&millis).then_some(Self(millis))
+        (Self::EARLIEST..=Self::LATEST).contains(&millis).then_some(Self(millis))
     }
 
     /// Rounds nanoseconds since 1970 to milliseconds. Returns `None` outside the years 1 to 9999.
     #[must_use]
     pub fn from_nanos(nanos: i128) -> Option<Self> {
         i64::try_from((nanos + 500_000).div_euclid(1_000_000)).ok().and_then(Self::from_millis)
+    }
+
+    /// How long after an earlier time this is. Zero if that time is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
+    }
+
+    /// This long before. Not earlier than the year 1.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis).max(Self::EARLIEST))
     }
 
     /// Milliseconds since 1970.
@@ -91,7 +107,14 @@ impl JsonSchema for Timestamp {
         "Timestamp".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        if generator.contract().is_deserialize() {
+            return json_schema!({"type": "string", "format": "date-time"});
+        }
         json_schema!({
             "type": "string",
             "description": "RFC 3339, UTC, in milliseconds",
@@ -127,7 +150,7 @@ mod tests {
         assert_eq!(Timestamp::from_nanos(i128::from(i64::MAX) * 1_000_000_000), None);
         assert_eq!(Timestamp::from_nanos(253_402_300_800_000_000_000), None);
         assert!("1969-12-31 23:59:59Z".parse::<Timestamp>().is_err(), "RFC 3339 has a T");
-        let before = UNIX_EPOCH - std::time::Duration::from_millis(750);
+        let before = UNIX_EPOCH - Duration::from_millis(750);
         assert_eq!(Timestamp::from(before).to_string(), "1969-12-31T23:59:59.250Z");
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn chat(facts: &Facts<'_>) -> String {
     if let Some(progress) = facts.description.progress_percentage {
         context.insert("Progress", format!("{progress}%"));
     }
-    let title = format!("{} {}", symbol(transition.kind, *outcome), facts.subject(inert));
+    let title = format!("{} {}", symbol(facts), facts.subject(inert));
     let notification = Notification {
         version: "1.0",
         source: "custom",
@@ -94,8 +94,10 @@ pub(super) fn chat(facts: &Facts<'_>) -> String {
 }
 
 /// Shows the outcome at a glance. Unicode emoji work in both applications; their names for emoji differ.
-fn symbol(kind: Kind, outcome: Outcome) -> &'static str {
-    match (kind, outcome) {
+fn symbol(facts: &Facts<'_>) -> &'static str {
+    let announcement = facts.announcement;
+    match (announcement.transition.kind, announcement.outcome) {
+        _ if facts.now.is_some() => "\u{2139}\u{fe0f}",
         (Kind::Stalled, _) => "\u{26a0}\u{fe0f}",
         (_, Outcome::Completed) => "\u{2705}",
         (_, Outcome::Failed) => "\u{274c}",

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Origin, batch::MAX_BYTES, chat::chat, email::email, facts::Facts, sms::sms};
 use crate::import::{
-    Announcement, CarriedDescription, State, Timestamp,
+    Announcement, CarriedDescription, CurrentState, State, Timestamp,
     truncate::{SHORTEST_TEXT, largest_limit},
 };
 
@@ -24,6 +24,8 @@ pub struct Draft<'a> {
     pub announcement: &'a Announcement,
     /// The newest description. Not used for `NOT_FOUND`.
     pub description: Option<&'a CarriedDescription>,
+    /// The state in which the check observed the import, if it did. What is announced may be over.
+    pub current: Option<&'a CurrentState>,
     /// Whether an earlier response shortened or removed the description.
     pub truncated: bool,
     /// The account and the Region of the import.

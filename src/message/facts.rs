@@ -9,12 +9,14 @@ use super::{
     durations::{duration, estimate},
     remedies::{self, Page, Remedy},
 };
-use crate::import::{Announcement, Description, ImageSource, Kind, Outcome, State, Timestamp};
+use crate::import::{Announcement, CurrentState, Description, ImageSource, Kind, Outcome, State, Timestamp};
 
 /// The facts of one announcement.
 pub(super) struct Facts<'a> {
     pub(super) announcement: &'a Announcement,
     pub(super) description: &'a Description,
+    /// If what is announced is over: the state of the import by now.
+    pub(super) now: Option<&'a str>,
     /// What happened, in a sentence or two. It contains texts from the service.
     pub(super) headline: String,
     /// One fact each, as a label and its text.
@@ -86,11 +88,17 @@ impl<'a> Facts<'a> {
                 ErrorFact { code, message: error.error_message.as_deref(), remedy }
             })
             .collect();
-        let time_left = time_left(announcement, description, now);
+        let over = draft.current.filter(|current| current.is_past(&announcement.transition));
+        let time_left = if over.is_none() { time_left(announcement, description, now) } else { None };
         Self {
-            headline: headline(announcement, description, now),
+            now: over.map(|current| current.state.as_str()),
+            headline: headline(announcement, description, now, over),
             lines: lines(announcement, description, now, time_left.as_deref()),
-            advice: advice(announcement, !errors.is_empty()),
+            advice: match over {
+                None => advice(announcement, !errors.is_empty()),
+                Some(current) if current.state == announcement.transition.to => "Nothing, because this is over.",
+                Some(_) => "Nothing, because this is over. Another message is about the current state.",
+            },
             time_left,
             pages: pages(announcement, &errors),
             errors,
@@ -114,9 +122,14 @@ impl<'a> Facts<'a> {
     pub(super) fn subject(&self, clean: Clean) -> String {
         let Announcement { image_id, transition, .. } = self.announcement;
         let to = clean(transition.to.as_str());
+        let now = match self.now {
+            None => String::new(),
+            Some(now) if now == transition.to.as_str() => ", updated since".to_owned(),
+            Some(now) => format!(", now {}", clean(now)),
+        };
         match transition.kind {
-            Kind::StateChanged => format!("{to}: WorkSpaces image {image_id}"),
-            Kind::Stalled => format!("STALLED in {to}: WorkSpaces image {image_id}"),
+            Kind::StateChanged => format!("{to}{now}: WorkSpaces image {image_id}"),
+            Kind::Stalled => format!("STALLED in {to}{now}: WorkSpaces image {image_id}"),
         }
     }
 
@@ -125,16 +138,21 @@ impl<'a> Facts<'a> {
         announces_error(self.announcement)
     }
 
-    /// Whether the import is pending and has not stalled. There is then nothing to do.
+    /// Whether there is nothing to do: the import is pending and has not stalled.
     pub(super) fn is_under_way(&self) -> bool {
-        is_under_way(self.announcement)
+        is_under_way(self.announcement) && self.now.is_none()
+    }
+
+    /// Whether the import has failed, and still has.
+    fn has_failed(&self) -> bool {
+        self.announcement.outcome == Outcome::Failed && self.now.is_none()
     }
 
     /// The heading of the errors, if there are any. If the import has not failed, WorkSpaces may have fixed them.
     pub(super) fn errors_heading(&self) -> Option<&'static str> {
         if self.errors.is_empty() {
             None
-        } else if self.announcement.outcome == Outcome::Failed {
+        } else if self.has_failed() {
             Some("Errors that WorkSpaces reports:")
         } else {
             Some("Errors that WorkSpaces reports, including any that it fixed automatically:")
@@ -143,8 +161,7 @@ impl<'a> Facts<'a> {
 
     /// The remedy of an error as a line, if its code is known.
     pub(super) fn remedy_line(&self, error: &ErrorFact<'_>) -> Option<String> {
-        let has_failed = self.announcement.outcome == Outcome::Failed;
-        let label = if has_failed { "Remedy" } else { "Remedy, if needed" };
+        let label = if self.has_failed() { "Remedy" } else { "Remedy, if needed" };
         error.remedy.map(|remedy| format!("{label}: {} {}", remedy.problem, remedy.fix))
     }
 }
@@ -157,12 +174,36 @@ fn is_under_way(announcement: &Announcement) -> bool {
     announcement.outcome == Outcome::Pending && announcement.transition.kind == Kind::StateChanged
 }
 
-fn headline(announcement: &Announcement, description: &Description, now: Timestamp) -> String {
+fn headline(
+    announcement: &Announcement,
+    description: &Description,
+    now: Timestamp,
+    over: Option<&CurrentState>,
+) -> String {
+    let mut headline = what_happened(announcement, description, now, over.is_some());
+    match over {
+        None => {}
+        Some(current) if current.state == announcement.transition.to => {
+            headline.push_str(" By now, this is over, because WorkSpaces has updated it.");
+        }
+        Some(current) => {
+            headline.push_str(" By now, this is over, and its state is ");
+            headline.push_str(current.state.as_str());
+            headline.push('.');
+        }
+    }
+    headline
+}
+
+fn what_happened(announcement: &Announcement, description: &Description, now: Timestamp, is_over: bool) -> String {
     let Announcement { image_id, outcome, transition, .. } = announcement;
     let to = transition.to.as_str();
     let from = transition.from.as_ref().map(State::as_str);
     let last_known = from.map(|from| format!(" Its last known state was {from}.")).unwrap_or_default();
     match (transition.kind, outcome) {
+        (Kind::Stalled, _) if is_over => {
+            format!("The import of WorkSpaces image {image_id} had stalled in state {to}.")
+        }
         (Kind::Stalled, _) => {
             let silence = match description.last_updated_time {
                 Some(updated) => format!("for {}", duration(updated, now)),
@@ -175,7 +216,7 @@ fn headline(announcement: &Announcement, description: &Description, now: Timesta
         }
         (_, Outcome::Completed) => format!("The import of WorkSpaces image {image_id} is complete."),
         (_, Outcome::Failed) if to == State::NOT_FOUND => {
-            format!("Two checks in a row did not find WorkSpaces image {image_id}.{last_known}")
+            format!("For at least 15 minutes, the checks did not find WorkSpaces image {image_id}.{last_known}")
         }
         (_, Outcome::Failed) => format!("The import of WorkSpaces image {image_id} failed.{last_known}"),
         (_, Outcome::Pending) => match from {

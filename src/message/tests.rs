@@ -1,7 +1,7 @@
 use serde_json::{Value, json, value::to_raw_value};
 
 use super::*;
-use crate::import::{Announcement, CarriedDescription, ImageId, Kind, State, Transition};
+use crate::import::{Announcement, CarriedDescription, CurrentState, ImageId, Kind, State, Transition};
 
 const IMAGE: &str = "wsi-0a1b2c3d4";
 
@@ -25,7 +25,7 @@ fn carried(description: &Value) -> CarriedDescription {
 /// A draft without a description, chat included.
 fn draft<'a>(announcement: &'a Announcement, origin: &'a Origin) -> Draft<'a> {
     let observed_at = "2026-01-07T12:12:31.250Z".parse().expect("a time");
-    Draft { announcement, description: None, truncated: false, origin, observed_at, chat: true }
+    Draft { announcement, description: None, current: None, truncated: false, origin, observed_at, chat: true }
 }
 
 /// The message for all protocols, chat included.
@@ -308,6 +308,7 @@ fn a_chat_notification_shows_five_errors_and_counts_the_others() {
 /// The lines of an email that are not from the service start like this.
 const EMAIL_LINES: &[&str] = &[
     "The import of WorkSpaces image ",
+    "For at least 15 minutes, the checks did not find WorkSpaces image ",
     "State by now: ",
     "Progress: ",
     "Estimated time left: ",
@@ -409,6 +410,51 @@ proptest::proptest! {
         if let Some(state) = State::parse(&text) {
             check_texts(&message_with(&text, Some(state.as_str()), kind));
         }
+    }
+}
+
+/// The message about what is owed, if the check observed this state.
+fn late_message(owed: &Transition, now: &str, is_overdue: Option<bool>) -> Message {
+    let (announcement, origin) = (Announcement::new(image(), owed.clone()), origin());
+    let current = CurrentState { state: State::parse(now).expect("a state"), is_overdue };
+    let description = carried(&description(now));
+    let draft = draft(&announcement, &origin);
+    Draft { description: Some(&description), current: Some(&current), ..draft }.message()
+}
+
+#[test]
+fn an_announcement_of_something_that_is_over_says_so_for_every_kind() {
+    for (owed, now, subject) in [
+        (transition(Kind::StateChanged, Some("PENDING"), "VALIDATING"), "PUBLISHING", "VALIDATING, now PUBLISHING"),
+        (transition(Kind::StateChanged, Some("VALIDATING"), "ERROR"), "COMPLETED", "ERROR, now COMPLETED"),
+        (transition(Kind::StateChanged, Some("VALIDATING"), "NOT_FOUND"), "COMPLETED", "NOT_FOUND, now COMPLETED"),
+        (transition(Kind::StateChanged, Some("PUBLISHING"), "COMPLETED"), "ERROR", "COMPLETED, now ERROR"),
+        (
+            transition(Kind::Stalled, Some("VALIDATING"), "VALIDATING"),
+            "COMPLETED",
+            "STALLED in VALIDATING, now COMPLETED",
+        ),
+        (transition(Kind::Stalled, Some("PENDING"), "PENDING"), "PENDING", "STALLED in PENDING, updated since"),
+    ] {
+        let message = late_message(&owed, now, Some(false));
+        assert_eq!(message.subject, format!("{subject}: WorkSpaces image {IMAGE}"));
+        let (email, chat) = (protocol(&message, "email"), protocol(&message, "https"));
+        for text in [&email, &chat] {
+            assert!(text.contains(" By now, this is over, "), "{text}");
+            assert!(text.contains("Nothing, because this is over."), "{text}");
+            assert!(!text.contains("import it again") && !text.contains("has not updated it"), "{text}");
+            assert!(!text.contains("You can now create") && !text.contains("Estimated time left"), "{text}");
+        }
+        assert!(protocol(&message, "sms").starts_with(&format!("{subject}: ")));
+        check_texts(&message);
+    }
+    for (owed, is_overdue) in [
+        (transition(Kind::StateChanged, None, "VALIDATING"), Some(false)),
+        (transition(Kind::Stalled, Some("VALIDATING"), "VALIDATING"), Some(true)),
+        (transition(Kind::Stalled, Some("VALIDATING"), "VALIDATING"), None),
+    ] {
+        let message = late_message(&owed, "VALIDATING", is_overdue);
+        assert!(!message.body.contains("This is over"), "{message:?}");
     }
 }
 

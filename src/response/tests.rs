@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::import::{CarriedDescription, CheckError, Checkpoint, ImageId, Kind, State, Transition};
+use crate::import::{CarriedDescription, CheckError, Checkpoint, ImageId, Kind, State, Timestamp, Transition};
 
 fn record(number: usize, description: &Value) -> Record {
     let mut record = Record::new(ImageId::parse(&format!("wsi-{number:09}")).expect("valid"));
@@ -121,7 +121,8 @@ fn a_full_event_with_the_longest_ids_and_states_fits() {
                 sequence: 9,
                 owed: Some(owed.clone()),
                 stalled: false,
-                missing: true,
+                missing: Timestamp::from_millis(1),
+                listed: false,
             };
             record
         })
@@ -164,7 +165,9 @@ fn size_in_a_response(record: Record) -> usize {
 /// A record with these states and the longest ID, of which nothing can be removed.
 fn owing(announced: State, from: State, to: State, kind: Kind, sequence: u64) -> Record {
     let owed = Transition { kind, sequence: sequence + 1, from: Some(from), to };
-    let checkpoint = Checkpoint { state: Some(announced), sequence, owed: Some(owed), stalled: false, missing: true };
+    let missing = Timestamp::from_millis(1);
+    let checkpoint =
+        Checkpoint { state: Some(announced), sequence, owed: Some(owed), stalled: false, missing, listed: true };
     let image_id = ImageId::parse(&format!("wsi-{}", "z".repeat(63))).expect("valid");
     Record { checkpoint, truncated: true, ..Record::new(image_id) }
 }

@@ -2,26 +2,32 @@
 //! that run now, and the ledger remembers those that have left the list since the last check.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     future::Future,
+    time::Duration,
 };
 
 use futures_util::future::join;
-use tokio::time::Instant;
 
-use super::Tracker;
+use super::{Context, Tracker};
 use crate::{
     error::CallError,
     event::Event,
-    import::{ImageId, Record},
+    import::{Checkpoint, ImageId, Record},
     services::{SearchOutcome, Services},
 };
+
+/// How long a failed import is checked after the last write of its item, because it can be retried on the console. Nobody
+/// knows whether WorkSpaces then lists it again.
+const RECHECK_FAILED_FOR: Duration = Duration::from_hours(24);
 
 /// What there is to check.
 #[derive(Debug, Default)]
 pub(super) struct DiscoverOutcome {
-    /// The event's records, and after them what was discovered, in the order of the IDs.
+    /// The event's records.
     pub(super) records: Vec<Record>,
+    /// What was discovered beside them, in the order of the IDs.
+    pub(super) discovered: Vec<Record>,
     /// How many discovered images do not fit into a response.
     pub(super) undiscovered: usize,
     /// Why discovery is incomplete.
@@ -29,18 +35,20 @@ pub(super) struct DiscoverOutcome {
 }
 
 impl<S: Services> Tracker<S> {
-    /// Adds what there is to discover to the event's records, if the event asks for it. Returns by the deadline.
-    pub(super) async fn discover(&self, event: Event, deadline: Instant) -> DiscoverOutcome {
+    /// Finds what there is to discover, if the event asks for it. Returns by the deadline.
+    pub(super) async fn discover(&self, event: Event, context: &Context) -> DiscoverOutcome {
         let Event { records, discover } = event;
         if !discover {
             return DiscoverOutcome { records, ..DiscoverOutcome::default() };
         }
+        let deadline = context.budget.discover_until;
+        let failed_after = context.clock.now().before(RECHECK_FAILED_FOR);
         let listing = logged("listing failed", self.services.list_pending(deadline));
-        let scanning = logged("ledger scan failed", self.services.find_unsettled(deadline));
+        let scanning = logged("ledger scan failed", self.services.find_unsettled(failed_after, deadline));
         // Boxed, so that invocations without discovery do not carry its size.
         let (listed, unsettled) = Box::pin(join(listing, scanning)).await;
-        let (records, undiscovered) = add(records, unsettled.image_ids, listed.image_ids, self.max_records);
-        DiscoverOutcome { records, undiscovered, error: listed.error.or(unsettled.error) }
+        let (discovered, undiscovered) = select(&records, unsettled.image_ids, listed.image_ids, self.max_records);
+        DiscoverOutcome { records, discovered, undiscovered, error: listed.error.or(unsettled.error) }
     }
 }
 
@@ -53,28 +61,32 @@ async fn logged(what: &str, search: impl Future<Output = SearchOutcome>) -> Sear
     outcome
 }
 
-/// Adds the images that the ledger and the list name to the records, each image once. If there are more than `max_records`,
-/// the ledger's come first. Returns the records, and how many images were left out.
-fn add(
-    mut records: Vec<Record>,
+/// Selects what to check of the images that the ledger and the list name, each image once, beside the event's records. If
+/// there are more than `max_records` in all, about a quarter of the room is kept for images that are only listed: they
+/// are new. Returns what to check, and how many images were left out.
+fn select(
+    records: &[Record],
     unsettled: Vec<ImageId>,
     listed: Vec<ImageId>,
     max_records: usize,
 ) -> (Vec<Record>, usize) {
-    let mut known: HashSet<ImageId> = records.iter().map(|record| record.image_id.clone()).collect();
-    let mut added = BTreeMap::new();
-    let mut left_out = 0;
-    for (image_ids, listed) in [(unsettled, false), (listed, true)] {
-        // In order, so that the same random numbers make the same choice.
-        let image_ids: BTreeSet<ImageId> = image_ids.into_iter().filter(|id| !known.contains(id)).collect();
-        known.extend(image_ids.iter().cloned());
-        let room = max_records.saturating_sub(records.len() + added.len());
-        left_out += image_ids.len().saturating_sub(room);
-        let chosen = choose(image_ids.into_iter().collect(), room);
-        added.extend(chosen.into_iter().map(|image_id| (image_id, listed)));
-    }
-    records.extend(added.into_iter().map(|(image_id, listed)| Record { listed, ..Record::new(image_id) }));
-    (records, left_out)
+    let known: HashSet<&ImageId> = records.iter().map(|record| &record.image_id).collect();
+    // Sets, so that the same random numbers make the same choice.
+    let unsettled: BTreeSet<ImageId> = unsettled.into_iter().filter(|id| !known.contains(id)).collect();
+    let listed: BTreeSet<ImageId> =
+        listed.into_iter().filter(|id| !known.contains(id) && !unsettled.contains(id)).collect();
+    let found = unsettled.len() + listed.len();
+    let room = max_records.saturating_sub(records.len());
+    // Rounded at random, so that each kind gets its turn even if there is room for one only.
+    let kept = ((room + fastrand::usize(..4)) / 4).min(listed.len());
+    let mut chosen = choose(unsettled.into_iter().collect(), room - kept);
+    chosen.extend(choose(listed.into_iter().collect(), room - chosen.len()));
+    chosen.sort();
+    let left_out = found - chosen.len();
+    // What the ledger knows about an image comes from its item, which is read next.
+    let checkpoint = Checkpoint { listed: true, ..Checkpoint::default() };
+    let record = |image_id| Record { checkpoint: checkpoint.clone(), ..Record::new(image_id) };
+    (chosen.into_iter().map(record).collect(), left_out)
 }
 
 /// Chooses up to `room` images, from a random place on, so that the same ones are not left out every time.
@@ -99,41 +111,40 @@ mod tests {
         image_ids(numbers).into_iter().map(Record::new).collect()
     }
 
-    /// The numbers of the images, and which of them were only listed.
-    fn numbers(records: &[Record]) -> Vec<(usize, bool)> {
-        records.iter().map(|record| (record.image_id.as_str()[4..].parse().expect("a number"), record.listed)).collect()
+    fn numbers(records: &[Record]) -> Vec<usize> {
+        records.iter().map(|record| record.image_id.as_str()[4..].parse().expect("a number")).collect()
     }
 
     #[test]
-    fn what_is_discovered_follows_the_events_records_in_the_order_of_the_ids() {
-        let (records, left_out) = add(records([5, 1]), image_ids([8, 2, 5]), image_ids([9, 2, 3, 1, 3]), 480);
-        assert_eq!(numbers(&records), [(5, false), (1, false), (2, false), (3, true), (8, false), (9, true)]);
+    fn what_is_discovered_is_in_the_order_of_the_ids_and_not_in_the_event() {
+        let (found, left_out) = select(&records([5, 1]), image_ids([8, 2, 5]), image_ids([9, 2, 3, 1, 3]), 480);
+        assert_eq!(numbers(&found), [2, 3, 8, 9]);
         assert_eq!(left_out, 0);
     }
 
     #[test]
-    fn the_events_records_come_first_and_then_the_ledgers() {
-        let place = |number, records: &[Record]| numbers(records).iter().any(|(found, _)| *found == number);
+    fn a_quarter_of_the_room_is_kept_for_listed_images() {
         for _ in 0..100 {
-            let (few, left_out) = add(records([1]), image_ids([2, 3]), image_ids(10..20), 5);
-            assert_eq!((few.len(), left_out), (5, 8));
-            assert!([1, 2, 3].into_iter().all(|number| place(number, &few)), "{few:?}");
+            let (found, left_out) = select(&records([1]), image_ids(10..30), image_ids(40..60), 9);
+            let listed = numbers(&found).into_iter().filter(|number| *number >= 40).count();
+            assert_eq!((found.len(), listed, left_out), (8, 2, 32));
 
-            let (fewer, left_out) = add(records([1]), image_ids([2, 3]), image_ids(10..20), 2);
-            assert_eq!((fewer.len(), left_out), (2, 11));
-            assert!(fewer.iter().all(|record| !record.listed), "{fewer:?}");
-            assert_eq!(add(records([1, 2]), image_ids([3]), image_ids([4]), 2).1, 2);
+            let (few, left_out) = select(&records([1]), image_ids([2, 3]), image_ids(10..20), 5);
+            assert_eq!((few.len(), left_out), (4, 8), "what the ledger does not need is for the list");
+            let (few, left_out) = select(&records([1]), image_ids(10..20), image_ids([2]), 5);
+            assert_eq!((few.len(), left_out), (4, 7));
+            assert_eq!(select(&records([1, 2]), image_ids([3]), image_ids([4]), 2).1, 2);
         }
     }
 
     #[test]
     fn every_image_gets_its_turn() {
-        let mut ledgers = BTreeSet::new();
-        let mut listed = BTreeSet::new();
-        for _ in 0..1_000 {
-            ledgers.extend(numbers(&add(Vec::new(), image_ids(0..10), Vec::new(), 3).0));
-            listed.extend(numbers(&add(Vec::new(), image_ids([20]), image_ids(0..10), 3).0));
+        for room in 1..4 {
+            let mut chosen = BTreeSet::new();
+            for _ in 0..1_000 {
+                chosen.extend(numbers(&select(&[], image_ids(0..10), image_ids(10..20), room).0));
+            }
+            assert_eq!(chosen.len(), 20, "{room}");
         }
-        assert_eq!((ledgers.len(), listed.len()), (10, 11));
     }
 }

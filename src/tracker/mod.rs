@@ -4,7 +4,7 @@
 mod discovery;
 mod tracked_import;
 
-use std::{iter, pin::pin, time::Duration};
+use std::{collections::VecDeque, pin::pin, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
@@ -16,11 +16,15 @@ use self::{
 use crate::{
     error::{CallError, Error, Service},
     event::Event,
-    import::{Announcement, CheckError, ImageId, Outcome, Record},
-    message::{Draft, Origin, into_batches},
+    import::{Announcement, CheckError, ImageId, Outcome, Record, Timestamp},
+    message::{Draft, Message, Origin, into_batches},
     services::{DescribeOutcome, Item, Services, Write, WriteOutcome},
     time_budget::{Clock, TimeBudget},
 };
+
+/// The most batches of one wave of announcements. What they need to be built, signed, and marked is done again if Lambda ends
+/// the invocation meanwhile.
+const MAX_BATCHES: usize = 4;
 
 /// Checks imports and announces what it finds.
 #[derive(Clone, Debug)]
@@ -84,30 +88,36 @@ impl<S: Services> Tracker<S> {
     /// # Errors
     /// Section "Errors" of the contract lists the cases. Every other failure is in the `CheckError` of its record.
     pub async fn check(&self, event: Event, context: &Context) -> Result<CheckOutcome, Error> {
-        let budget = &context.budget;
-        let DiscoverOutcome { records, undiscovered, error } = self.discover(event, budget.discover_until).await;
-        let mut imports = self.recall(records, budget.recall_until).await?;
-        let described = self.describe(&mut imports, context).await?;
+        let DiscoverOutcome { records, discovered, undiscovered, error } = self.discover(event, context).await;
+        let mut imports = self.recall(records, discovered, context.budget.recall_until).await?;
+        let descriptions = self.describe(&mut imports, context).await;
         let discover_error = error.as_ref().map(CallError::to_check_error);
         if let Some(error) = error
-            && imports.is_empty()
+            && imports.iter().all(TrackedImport::is_left_out)
         {
             return Err(Error::Call(error));
         }
         self.write_owed(&mut imports, context).await?;
         self.announce(&mut imports, context).await?;
-        self.mark_published(&mut imports, context).await;
-        Ok(CheckOutcome { described, undiscovered, discover_error, ..collect(imports) })
+        descriptions.require_use(&imports)?;
+        Ok(CheckOutcome { described: descriptions.sent, undiscovered, discover_error, ..collect(imports) })
     }
 
     /// Reads the ledger's items and combines them with the records.
-    async fn recall(&self, records: Vec<Record>, deadline: Instant) -> Result<Vec<TrackedImport>, Error> {
-        let image_ids: Vec<&ImageId> = records.iter().map(|record| &record.image_id).collect();
+    async fn recall(
+        &self,
+        records: Vec<Record>,
+        discovered: Vec<Record>,
+        deadline: Instant,
+    ) -> Result<Vec<TrackedImport>, Error> {
+        let image_ids: Vec<&ImageId> = records.iter().chain(&discovered).map(|record| &record.image_id).collect();
         let mut items = self.services.read_items(&image_ids, deadline).await;
-        let mut imports = Vec::with_capacity(records.len());
-        for record in records {
-            let item = items.remove(&record.image_id);
-            imports.push(TrackedImport::recall(record, item));
+        let mut imports = Vec::with_capacity(image_ids.len());
+        for (records, is_discovered) in [(records, false), (discovered, true)] {
+            for record in records {
+                let item = items.remove(&record.image_id);
+                imports.push(TrackedImport::recall(record, item, is_discovered));
+            }
         }
         // So far, only a failed read stops an import.
         let all_failed = imports.iter().all(|import| import.stage == Stage::Stopped);
@@ -117,12 +127,12 @@ impl<S: Services> Tracker<S> {
         Ok(imports)
     }
 
-    /// Describes every import that needs a check and compares it with its record, which then owes what is due. Removes
-    /// images that are not imports. Returns how many calls were sent.
-    async fn describe(&self, imports: &mut Vec<TrackedImport>, context: &Context) -> Result<usize, Error> {
-        let mut order: Vec<usize> = (0..imports.len()).filter(|&i| imports[i].stage == Stage::Unchecked).collect();
+    /// Describes every import that needs a check and compares it with its record, which then owes what is due.
+    async fn describe(&self, imports: &mut [TrackedImport], context: &Context) -> Descriptions {
+        let mut order: Vec<usize> = (0..imports.len()).filter(|&i| imports[i].stage == Stage::Open).collect();
+        let mut descriptions = Descriptions { due: order.len(), ..Descriptions::default() };
         if order.is_empty() {
-            return Ok(0);
+            return descriptions;
         }
         // A random start, so that a deadline does not leave out the same records every time.
         let first = fastrand::usize(..order.len());
@@ -132,36 +142,22 @@ impl<S: Services> Tracker<S> {
         let describing = stream::iter(order.into_iter().zip(&ids))
             .map(|(index, id)| async move { (index, self.services.describe(id, deadline).await) });
         let mut describing = pin!(describing.buffer_unordered(self.concurrency));
-
-        let (mut sent, mut succeeded) = (0, 0);
         while let Some((index, outcome)) = describing.next().await {
             let import = &mut imports[index];
             match outcome {
                 DescribeOutcome::Observed(observation) => {
-                    sent += 1;
-                    succeeded += 1;
+                    descriptions.sent += 1;
+                    descriptions.succeeded += 1;
                     import.observe(observation, context.clock.now(), self.stall_after);
                 }
                 DescribeOutcome::Failed(error) => {
-                    sent += 1;
+                    descriptions.sent += 1;
                     import.fail("describe failed", error);
                 }
                 DescribeOutcome::NotSent(why) => import.not_sent = Some(why),
             }
         }
-        imports.retain(|import| import.stage != Stage::NotAnImport);
-        // The outcome of a settled record is worth a response.
-        let is_useful = succeeded > 0 || imports.iter().any(|import| import.record.outcome() != Outcome::Pending);
-        if is_useful {
-            return Ok(sent);
-        }
-        if sent == 0
-            && let Some(why) = imports.iter().find_map(|import| import.not_sent)
-        {
-            return Err(Error::Deadline(why));
-        }
-        fail_with(imports, Service::WorkSpaces)?;
-        Ok(sent)
+        descriptions
     }
 
     /// The first half of the outbox: writes what has changed to the ledger, above all what is owed, before any of it is
@@ -173,52 +169,89 @@ impl<S: Services> Tracker<S> {
         if due > 0 && failed == due { fail_with(imports, Service::DynamoDb) } else { Ok(()) }
     }
 
-    /// Publishes what is owed, in as few calls as possible.
+    /// Publishes what is owed, and marks in the ledger what SNS has accepted, wave by wave: if Lambda ends the invocation,
+    /// only the last wave is announced again. The first wave is small and shows how long one takes. No wave starts that
+    /// would not end in time.
     async fn announce(&self, imports: &mut [TrackedImport], context: &Context) -> Result<(), Error> {
-        let (observed_at, deadline) = (context.clock.now(), context.budget.announce_until);
+        let observed_at = context.clock.now();
         let mut owing = Vec::new();
         for (index, import) in imports.iter().enumerate() {
             if let Some(owed) = import.owed() {
                 owing.push((index, Announcement::new(import.record.image_id.clone(), owed.clone())));
             }
         }
-        // Building hundreds of messages that nobody sends would take longer than the margin before Lambda's deadline.
-        let in_time = |_: &_| Instant::now() < deadline;
+        let mut owing = VecDeque::from(owing);
+        let has_owing = !owing.is_empty();
+        let (mut batches, mut longest, mut accepted) = (1, Duration::ZERO, 0);
+        loop {
+            let begun = Instant::now();
+            if owing.is_empty() || begun >= context.budget.announce_until || begun + longest > context.budget.mark_until
+            {
+                break;
+            }
+            let wave = self.build_wave(&owing, imports, context, observed_at, batches);
+            if wave.is_empty() {
+                break;
+            }
+            let results = stream::iter(&wave)
+                .map(|batch| self.services.publish(batch, context.budget.announce_until))
+                .buffered(self.concurrency);
+            let results: Vec<Vec<Result<(), CallError>>> = results.collect().await;
+            for result in results.into_iter().flatten() {
+                let Some((index, announcement)) = owing.pop_front() else { break };
+                match result {
+                    Ok(()) => {
+                        accepted += 1;
+                        imports[index].mark_announced(announcement);
+                    }
+                    Err(error) => imports[index].fail("publish failed", error),
+                }
+            }
+            self.mark_published(imports, context).await;
+            longest = longest.max(begun.elapsed());
+            batches = (batches * 2).min(MAX_BATCHES);
+        }
+        if !owing.is_empty() {
+            tracing::warn!(Announcements = owing.len(), "no time was left to publish");
+        }
+        for (index, _) in owing {
+            imports[index].fail_unlogged(CallError::late(Service::Sns));
+        }
+        // A transient error does not fail the invocation: its response carries what is owed.
+        let is_permanent = first_error(imports, Service::Sns).is_some_and(|error| !error.transient);
+        if has_owing && accepted == 0 && is_permanent { fail_with(imports, Service::Sns) } else { Ok(()) }
+    }
+
+    /// Builds the messages of the next wave, as long as there is time to publish them.
+    fn build_wave(
+        &self,
+        owing: &VecDeque<(usize, Announcement)>,
+        imports: &[TrackedImport],
+        context: &Context,
+        observed_at: Timestamp,
+        batches: usize,
+    ) -> Vec<Vec<Message>> {
+        let in_time = |_: &_| Instant::now() < context.budget.announce_until;
         let messages = owing.iter().take_while(in_time).map(|(index, announcement)| {
-            let record = &imports[*index].record;
+            let import = &imports[*index];
             let draft = Draft {
                 announcement,
-                description: record.description.as_ref(),
-                truncated: record.truncated,
+                description: import.record.description.as_ref(),
+                current: import.current.as_ref(),
+                truncated: import.record.truncated,
                 origin: &context.origin,
                 observed_at,
                 chat: self.chat,
             };
             draft.message()
         });
-        let results: Vec<Vec<Result<(), CallError>>> = stream::iter(into_batches(messages))
-            .map(|batch| async move { self.services.publish(&batch, deadline).await })
-            .buffered(self.concurrency)
-            .collect()
-            .await;
-
-        let all_failed = !owing.is_empty() && results.iter().flatten().all(Result::is_err);
-        let unsent = iter::repeat_with(|| Err(CallError::late(Service::Sns)));
-        for ((index, announcement), result) in owing.into_iter().zip(results.into_iter().flatten().chain(unsent)) {
-            match result {
-                Ok(()) => imports[index].mark_announced(announcement),
-                Err(error) => imports[index].fail("publish failed", error),
-            }
-        }
-        // A transient error does not fail the invocation: its response carries what is owed.
-        let is_permanent = first_error(imports, Service::Sns).is_some_and(|error| !error.transient);
-        if all_failed && is_permanent { fail_with(imports, Service::Sns) } else { Ok(()) }
+        into_batches(messages).take(batches).collect()
     }
 
     /// The second half of the outbox: writes to the ledger what SNS has accepted. If that fails, the record gets a
     /// `CheckError`, and a later check that uses the item announces it again under the same ID.
     async fn mark_published(&self, imports: &mut [TrackedImport], context: &Context) {
-        self.write(imports, context, context.budget.mark_until, |import| import.announced.is_some()).await;
+        self.write(imports, context, context.budget.mark_until, TrackedImport::needs_mark).await;
     }
 
     /// Writes the checkpoint of each import that `is_due`. If a write fails or is lost to another invocation, this
@@ -243,6 +276,7 @@ impl<S: Services> Tracker<S> {
             .collect()
             .await;
         let mut writes = Writes { due: outcomes.len(), failed: 0 };
+        let mut not_sent = 0;
         for (index, item, outcome) in outcomes {
             let import = &mut imports[index];
             let result = match outcome {
@@ -250,15 +284,54 @@ impl<S: Services> Tracker<S> {
                     import.item = Some(item);
                     Ok(())
                 }
+                WriteOutcome::NoLedger => Ok(()),
                 WriteOutcome::Lost(winner) => import.resolve_lost_write(winner),
                 WriteOutcome::Failed(error) => Err(error),
+                WriteOutcome::NotSent => {
+                    not_sent += 1;
+                    writes.failed += 1;
+                    import.fail_unlogged(CallError::late(Service::DynamoDb));
+                    import.stage = Stage::Stopped;
+                    Ok(())
+                }
             };
             if let Err(error) = result {
                 writes.failed += 1;
-                import.fail("ledger write failed", error);
+                import.stop("ledger write failed", error);
             }
         }
+        if not_sent > 0 {
+            tracing::warn!(Writes = not_sent, "no time was left to write to the ledger");
+        }
         writes
+    }
+}
+
+/// What became of describing the imports of an event.
+#[derive(Clone, Copy, Debug, Default)]
+struct Descriptions {
+    /// How many imports had to be described.
+    due: usize,
+    /// How many calls were sent.
+    sent: usize,
+    succeeded: usize,
+}
+
+impl Descriptions {
+    /// Fails an invocation that learned nothing and announced nothing. The outcome of a settled record is worth a response.
+    ///
+    /// # Errors
+    /// The first error of WorkSpaces, in the event's order, or [`Error::Deadline`] if no call was sent.
+    fn require_use(self, imports: &[TrackedImport]) -> Result<(), Error> {
+        let is_useful =
+            |import: &TrackedImport| import.announced.is_some() || import.record.outcome() != Outcome::Pending;
+        if self.due == 0 || self.succeeded > 0 || imports.iter().any(is_useful) {
+            return Ok(());
+        }
+        match imports.iter().find_map(|import| import.not_sent) {
+            Some(why) if self.sent == 0 => Err(Error::Deadline(why)),
+            _ => fail_with(imports, Service::WorkSpaces),
+        }
     }
 }
 
@@ -284,8 +357,11 @@ fn fail_with(imports: &[TrackedImport], service: Service) -> Result<(), Error> {
 fn collect(imports: Vec<TrackedImport>) -> CheckOutcome {
     let mut outcome = CheckOutcome::default();
     for import in imports {
-        outcome.unchecked += usize::from(import.stage == Stage::Unchecked);
-        outcome.check_errors += usize::from(import.error.is_some());
+        if import.is_left_out() {
+            continue;
+        }
+        outcome.unchecked += usize::from(import.not_sent.is_some());
+        outcome.check_errors += usize::from(!import.errors.is_empty());
         let is_running = import.record.outcome() == Outcome::Pending;
         if let Some(percentage) = import.percentage
             && (is_running || import.announced.is_some())

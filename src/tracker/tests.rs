@@ -60,12 +60,12 @@ impl Services for Fake {
         image_ids.iter().filter_map(item).collect()
     }
 
-    async fn find_unsettled(&self, _: Instant) -> SearchOutcome {
+    async fn find_unsettled(&self, _: Timestamp, _: Instant) -> SearchOutcome {
         SearchOutcome::default()
     }
 
     async fn write_item(&self, _: Write<'_>, deadline: Instant) -> WriteOutcome {
-        let Some(writes) = &self.writes else { return WriteOutcome::Written };
+        let Some(writes) = &self.writes else { return WriteOutcome::NoLedger };
         if Instant::now() >= deadline {
             return WriteOutcome::Failed(CallError::late(Service::DynamoDb));
         }
@@ -109,16 +109,27 @@ fn event(state: &str, sequence: u64) -> Event {
 
 #[test]
 fn only_an_image_of_which_nothing_is_known_stays_listed() {
+    let listed = Checkpoint { listed: true, ..Checkpoint::default() };
+    let not_an_import = Checkpoint { listed: true, ..checkpoint("NOT_FOUND", 0) };
     let unknown = Checkpoint::default();
-    for (known, item, listed) in [
-        (unknown.clone(), None, true),
-        (unknown.clone(), Some(item(unknown.clone(), 1)), false),
-        (checkpoint("PENDING", 1), None, false),
-        (unknown, Some(item(checkpoint("PENDING", 1), 1)), false),
+    for (known, item, is_discovered, stays_listed) in [
+        (&listed, None, true, true),
+        (&listed, Some(&unknown), true, false),
+        (&listed, Some(&checkpoint("PENDING", 1)), true, false),
+        (&listed, Some(&listed), true, true),
+        (&listed, Some(&not_an_import), true, true),
+        (&unknown, Some(&listed), true, true),
+        (&listed, None, false, true),
+        (&listed, Some(&listed), false, true),
+        (&unknown, Some(&listed), false, false),
+        (&unknown, Some(&not_an_import), false, false),
+        (&Checkpoint { listed: true, ..checkpoint("PENDING", 1) }, None, false, false),
     ] {
-        let record = Record { listed: true, checkpoint: known, ..record("PENDING", 1) };
-        let import = TrackedImport::recall(record, item.clone().map(Ok));
-        assert_eq!((import.record.listed, import.is_new), (listed, listed), "{item:?}");
+        let record = Record { checkpoint: known.clone(), ..record("PENDING", 1) };
+        let found = item.map(|checkpoint| Ok(Item { checkpoint: checkpoint.clone(), version: 1 }));
+        let import = TrackedImport::recall(record, found, is_discovered);
+        assert_eq!(import.record.checkpoint.listed, stays_listed, "{known:?} and {item:?}");
+        assert_eq!(import.needs_write(), stays_listed && item.is_none(), "{known:?} and {item:?}");
     }
 }
 

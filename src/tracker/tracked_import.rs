@@ -4,7 +4,7 @@ use std::{cmp::Ordering, time::Duration};
 
 use crate::{
     error::{CallError, NotSent, Service},
-    import::{Announcement, Checkpoint, Observation, Record, State, Timestamp, Transition},
+    import::{Announcement, Checkpoint, CurrentState, Observation, Outcome, Record, State, Timestamp, Transition},
     services::Item,
 };
 
@@ -15,17 +15,19 @@ pub(super) struct TrackedImport {
     confirmed: Checkpoint,
     /// The ledger's item, as last read or written. `None` if there is none.
     pub(super) item: Option<Item>,
-    /// Only the list of images named this import until now.
-    pub(super) is_new: bool,
     pub(super) stage: Stage,
+    /// Whether discovery found the import because it failed lately. It is then of interest only if that has changed.
+    is_rechecked: bool,
+    /// The state in which this check observed the import.
+    pub(super) current: Option<CurrentState>,
     /// The `ProgressPercentage` that this check observed.
     pub(super) percentage: Option<i32>,
     /// What SNS has accepted in this invocation.
     pub(super) announced: Option<Announcement>,
     /// Why describing was not even tried.
     pub(super) not_sent: Option<NotSent>,
-    /// The failed call that stopped the check of this import.
-    pub(super) error: Option<CallError>,
+    /// The calls for this import that failed.
+    pub(super) errors: Vec<CallError>,
 }
 
 /// How far an import has got.
@@ -33,43 +35,47 @@ pub(super) struct TrackedImport {
 pub(super) enum Stage {
     /// The import is completed, so there is nothing to check.
     Completed,
-    /// The image was not made by an import. It leaves the flow.
-    NotAnImport,
-    /// The import has not been checked yet. If it stays so, the time ran out.
-    Unchecked,
-    /// Something failed, or another invocation was first. Nothing more is done in this invocation.
+    /// The import is checked, and what it owes is announced. Both are tried, whatever becomes of the other.
+    Open,
+    /// The ledger cannot be used for this import, or another invocation was first. Nothing more is done in this invocation.
     Stopped,
-    /// The import was checked. What it owes can be announced.
-    Checked,
+    /// The image was not made by an import. It is not in the response.
+    NotAnImport,
 }
 
 impl TrackedImport {
-    /// Combines a record with its item in the ledger. If the item could not be read, the import has failed.
-    pub(super) fn recall(mut record: Record, item: Option<Result<Item, CallError>>) -> Self {
+    /// Combines a record with its item in the ledger. If the item could not be read, nothing is done for this import.
+    pub(super) fn recall(mut record: Record, item: Option<Result<Item, CallError>>, is_discovered: bool) -> Self {
         let (item, error) = match item {
             None => (None, None),
             Some(Ok(item)) => (Some(item), None),
             Some(Err(error)) => (None, Some(error)),
         };
+        let was_listed = record.checkpoint.listed;
         if let Some(item) = &item
             && takes_precedence(&item.checkpoint, &record.checkpoint)
         {
             record.checkpoint = item.checkpoint.clone();
         }
-        record.listed &= item.is_none() && record.checkpoint == Checkpoint::default();
+        // An event that names the image without `Listed` says that it is an import. So does an item.
+        let may_be_listed = if is_discovered { true } else { was_listed };
+        if record.checkpoint.listed && !(may_be_listed && record.checkpoint.is_only_listed()) {
+            record.checkpoint = Checkpoint { listed: false, state: None, ..record.checkpoint };
+        }
         let mut import = Self {
+            is_rechecked: is_discovered && record.outcome() == Outcome::Failed && record.checkpoint.is_settled(),
             confirmed: record.checkpoint.clone(),
-            is_new: record.listed,
-            stage: if record.needs_check() { Stage::Unchecked } else { Stage::Completed },
+            stage: if record.needs_check() { Stage::Open } else { Stage::Completed },
             record,
             item,
+            current: None,
             percentage: None,
             announced: None,
             not_sent: None,
-            error: None,
+            errors: Vec::new(),
         };
         if let Some(error) = error {
-            import.fail("ledger read failed", error);
+            import.stop("ledger read failed", error);
         }
         import
     }
@@ -78,26 +84,41 @@ impl TrackedImport {
     pub(super) fn observe(&mut self, observation: Observation, now: Timestamp, stall_after: Option<Duration>) {
         // An image that was only listed and has no import was made by `CreateWorkspaceImage`, `CopyWorkspaceImage`, and the
         // like. This is an assumption: AWS does not document how the service answers for such an image.
-        if self.record.listed && matches!(observation, Observation::NotFound) {
+        if self.record.checkpoint.listed && matches!(observation, Observation::NotFound) {
             self.stage = Stage::NotAnImport;
+            if self.item.is_some() {
+                self.record.checkpoint.state = Some(State::not_found());
+            }
             return;
         }
         self.percentage = observation.progress_percentage();
-        self.record.compare(observation, now, stall_after);
-        self.stage = Stage::Checked;
+        self.current = self.record.compare(observation, now, stall_after);
     }
 
     /// What this import owes and may announce now.
     pub(super) fn owed(&self) -> Option<&Transition> {
-        if self.stage == Stage::Checked { self.record.checkpoint.owed.as_ref() } else { None }
+        if self.stage == Stage::Open { self.record.checkpoint.owed.as_ref() } else { None }
     }
 
     /// Whether the ledger has to be written before anything is published. What is owed is written each time, even if the
-    /// ledger owes it already: of several invocations, only the one whose write succeeds may publish. A new import is
-    /// written even if nothing is owed, because it may have left the list of images before the next check.
+    /// ledger owes it already: of several invocations, only the one whose write succeeds may publish. A listed image that
+    /// could not be described is written, too, because it may have left the list of images before the next check.
     pub(super) fn needs_write(&self) -> bool {
-        let due = self.record.checkpoint != self.confirmed || self.record.checkpoint.owed.is_some() || self.is_new;
-        self.stage == Stage::Checked && due
+        let has_changed = self.record.checkpoint != self.confirmed;
+        match self.stage {
+            Stage::Open => {
+                let is_new = self.record.checkpoint.listed && self.item.is_none();
+                has_changed || is_new || self.record.checkpoint.owed.is_some()
+            }
+            Stage::NotAnImport => has_changed,
+            Stage::Completed | Stage::Stopped => false,
+        }
+    }
+
+    /// Whether the ledger has yet to learn what SNS has accepted.
+    pub(super) fn needs_mark(&self) -> bool {
+        let is_marked = self.item.as_ref().is_some_and(|item| item.checkpoint == self.record.checkpoint);
+        self.stage == Stage::Open && self.announced.is_some() && !is_marked
     }
 
     /// SNS has accepted what was owed. The record moves on, whatever becomes of the ledger's item.
@@ -116,6 +137,13 @@ impl TrackedImport {
         self.record.checkpoint = self.record.checkpoint.published();
         self.confirmed = self.record.checkpoint.clone();
         self.announced = Some(announcement);
+        // If the import was not described, the record still has the error of the last check.
+        if self.errors.is_empty() {
+            self.record.check_error = None;
+        }
+        if let Some(current) = &self.current {
+            self.record.follow(current, self.item.is_some());
+        }
     }
 
     /// The item was changed or deleted after it was read, usually by another invocation. The current item is adopted if it
@@ -145,12 +173,31 @@ impl TrackedImport {
         Ok(())
     }
 
-    /// Something failed. `what` is the message of the log line.
+    /// A call failed. `what` is the message of the log line.
     pub(super) fn fail(&mut self, what: &str, error: CallError) {
         tracing::warn!(ImageId = self.record.image_id.as_str(), Error = error.name(), Cause = error.cause(), "{what}");
+        self.fail_unlogged(error);
+    }
+
+    /// There was no time for a call. Hundreds of imports can share this fate, so it gets no log line of its own.
+    pub(super) fn fail_unlogged(&mut self, error: CallError) {
         self.record.check_error = Some(error.to_check_error());
-        self.error = Some(error);
+        self.errors.push(error);
+    }
+
+    /// A call failed without which nothing more may be done for this import.
+    pub(super) fn stop(&mut self, what: &str, error: CallError) {
+        self.fail(what, error);
         self.stage = Stage::Stopped;
+    }
+
+    /// Whether the response has nothing to say about this import.
+    pub(super) fn is_left_out(&self) -> bool {
+        let is_unchanged = self.record.outcome() == Outcome::Failed
+            && self.announced.is_none()
+            && self.errors.is_empty()
+            && self.not_sent.is_none();
+        self.stage == Stage::NotAnImport || self.is_rechecked && is_unchanged
     }
 }
 
@@ -170,5 +217,5 @@ pub(super) fn version(item: Option<&Item>) -> Option<u64> {
 
 /// The first error of a service's calls, in the event's order.
 pub(super) fn first_error(imports: &[TrackedImport], service: Service) -> Option<&CallError> {
-    imports.iter().filter_map(|import| import.error.as_ref()).find(|error| error.service == service)
+    imports.iter().flat_map(|import| &import.errors).find(|error| error.service == service)
 }

@@ -6,7 +6,7 @@ use aws_lambda_events::eventbridge::EventBridgeEvent;
 use fake_aws::description;
 use serde_json::{Value, json};
 
-use crate::support::{IMAGE, Rig, Setup, announced, event, example_events, image, imports};
+use crate::support::{IMAGE, Rig, Setup, announced, event, example_events, image, imports, minutes_ago};
 
 /// Sends a malformed event, asserts that it fails as such and without any call, and returns the error message.
 async fn refused(rig: &Rig, event: impl ToString) -> String {
@@ -179,7 +179,9 @@ async fn a_response_can_be_the_next_event() {
     let rig = Rig::new().await;
     rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING").progress(5).error("A", "b"));
     let first = rig.invoke(event([json!({"ImageId": IMAGE}), json!({"ImageId": image(1)})])).await;
-    let second = rig.invoke(&first).await;
+    let mut next = first.clone();
+    next["Imports"][1]["Missing"] = minutes_ago(16).into();
+    let second = rig.invoke(&next).await;
     assert_eq!(second["Imports"][0], first["Imports"][0]);
     assert_eq!(second["Imports"][1]["Owed"], Value::Null);
     assert_eq!(second["Transitions"][0]["To"], "NOT_FOUND");

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::{
     IMAGE, Rig, Setup, announced,
     emulator::{Emulator, Table, dynalite, ministack, moto},
-    event, image, imports,
+    event, image, imports, minutes_ago,
 };
 
 /// A function with a ledger, its table, and the proxy between them.
@@ -116,7 +116,7 @@ async fn the_item() {
     assert_eq!(item["State"], AttributeValue::S("PENDING".to_owned()));
     assert_eq!(item["Sequence"], AttributeValue::N("3".to_owned()));
     assert_eq!(item["Stalled"], AttributeValue::Bool(false));
-    assert_eq!(item["Missing"], AttributeValue::Bool(false));
+    assert!(!item.contains_key("Missing"), "{item:?}");
     let owed = item["Owed"].as_m().expect("a map");
     assert_eq!(owed["Kind"], AttributeValue::S("STATE_CHANGED".to_owned()));
     assert_eq!(owed["Sequence"], AttributeValue::N("4".to_owned()));
@@ -125,11 +125,11 @@ async fn the_item() {
     let updated = item["UpdatedAt"].as_s().expect("a time");
     assert!(updated.starts_with("20") && updated.ends_with('Z'), "{updated}");
     assert_eq!(item["Version"], AttributeValue::N("1".to_owned()));
-    assert_eq!(item.len(), 8);
+    assert_eq!(item.len(), 7);
 
     ledger.tick().await;
     let published = json!({
-        "ImageId": IMAGE, "State": "VALIDATING", "Sequence": 4, "Stalled": false, "Missing": false, "Version": 3,
+        "ImageId": IMAGE, "State": "VALIDATING", "Sequence": 4, "Stalled": false, "Version": 3,
     });
     assert_eq!(ledger.item().await, published);
 }
@@ -170,7 +170,7 @@ async fn the_loser_of_the_first_write_adopts_the_winners_item_and_does_nothing_m
     let ledger = WithLedger::new().await;
     ledger.describe("PUBLISHING");
     let winner = json!({
-        "ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed(2, "PENDING", "VALIDATING"), "Stalled": false, "Missing": false,
+        "ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed(2, "PENDING", "VALIDATING"), "Stalled": false,
     });
     // The item appears between the read and the write: the read finds an empty table.
     let table = ledger.table.name.clone();
@@ -192,7 +192,7 @@ async fn the_loser_of_the_first_write_adopts_the_winners_item_and_does_nothing_m
 async fn the_loser_of_the_second_write_adopts_the_winners_item() {
     let ledger = WithLedger::new().await;
     ledger.describe("VALIDATING");
-    let winner = json!({"ImageId": IMAGE, "State": "PUBLISHING", "Sequence": 2, "Stalled": false, "Missing": false});
+    let winner = json!({"ImageId": IMAGE, "State": "PUBLISHING", "Sequence": 2, "Stalled": false});
     // Another invocation announces this state and the next one while this invocation publishes.
     let (item, name) = (winner.clone(), ledger.table.name.clone());
     let client = ledger.table.client.clone();
@@ -358,10 +358,7 @@ async fn a_foreign_item_does_not_affect_other_images() {
 #[tokio::test]
 async fn the_payload_ahead_of_the_ledger() {
     let ledger = WithLedger::new().await;
-    ledger
-        .table
-        .put(json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Stalled": false, "Missing": false}))
-        .await;
+    ledger.table.put(json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Stalled": false})).await;
     ledger.describe("PUBLISHING");
     let record = ledger.rig.check(json!({"ImageId": IMAGE, "State": "VALIDATING", "Sequence": 5})).await;
     assert_eq!(record["Sequence"], 6);
@@ -373,7 +370,7 @@ async fn the_payload_ahead_of_the_ledger() {
 async fn the_payload_behind_the_ledger_and_on_a_tie() {
     for sequence in [1, 4] {
         let ledger = WithLedger::new().await;
-        let item = json!({"ImageId": IMAGE, "State": "PUBLISHING", "Sequence": 4, "Stalled": true, "Missing": false});
+        let item = json!({"ImageId": IMAGE, "State": "PUBLISHING", "Sequence": 4, "Stalled": true});
         ledger.table.put(item.clone()).await;
         ledger.rig.workspaces.set(IMAGE, json!({"State": "PUBLISHING"}));
         let record = ledger.rig.check(json!({"ImageId": IMAGE, "State": "VALIDATING", "Sequence": sequence})).await;
@@ -406,7 +403,7 @@ async fn what_the_payload_owes_is_written_before_it_is_published() {
 fn owing_item() -> Value {
     json!({
         "ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed(2, "PENDING", "VALIDATING"), "Stalled": false,
-        "Missing": false, "Version": 3,
+        "Version": 3,
     })
 }
 
@@ -446,7 +443,7 @@ async fn on_a_tie_the_one_that_owes_wins() {
     let ledger = WithLedger::new().await;
     ledger.describe("PUBLISHING");
     let item = json!({
-        "ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Stalled": false, "Missing": false, "Version": 3,
+        "ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Stalled": false, "Version": 3,
     });
     ledger.table.put(item).await;
     let owing = json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed(2, "PENDING", "VALIDATING")});
@@ -475,7 +472,7 @@ async fn on_a_tie_an_item_that_owes_wins() {
 async fn a_lost_write_does_not_drop_what_the_payload_owes() {
     let ledger = WithLedger::new().await;
     ledger.describe("PUBLISHING");
-    let item = |version: u64| json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Stalled": false, "Missing": true, "Version": version});
+    let item = |version: u64| json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Stalled": false, "Missing": "2026-01-07T10:00:00Z", "Version": version});
     ledger.table.put(item(3)).await;
     let old =
         json!({"ImageId": {"S": IMAGE}, "State": {"S": "PENDING"}, "Sequence": {"N": "1"}, "Version": {"N": "2"}});
@@ -510,8 +507,12 @@ async fn a_missing_image_is_remembered() {
     let ledger = WithLedger::new().await;
     ledger.rig.workspaces.set(IMAGE, Answer::NotFound);
     let record = ledger.rig.check(json!({"ImageId": IMAGE, "State": "VALIDATING"})).await;
-    assert_eq!(record["Missing"], true);
-    assert_eq!(ledger.item().await["Missing"], true);
+    assert!(record["Missing"].is_string(), "{record}");
+    assert_eq!(ledger.item().await["Missing"], record["Missing"]);
+    let same = ledger.rig.check(json!({"ImageId": IMAGE, "State": "VALIDATING"})).await;
+    assert_eq!(same, record, "the first miss counts");
+    assert_eq!(ledger.writes(), 1);
+    ledger.table.has_been_missing(IMAGE, &minutes_ago(16)).await;
     let record = ledger.rig.check(json!({"ImageId": IMAGE, "State": "VALIDATING"})).await;
     assert_eq!(record["State"], "NOT_FOUND");
     assert_eq!(announced(&ledger.rig.sns), [format!("{IMAGE}#1:NOT_FOUND")]);
@@ -705,7 +706,8 @@ async fn every_write_counts_the_version() {
     // A write that changes only a flag counts, too.
     ledger.rig.workspaces.set(IMAGE, Answer::NotFound);
     ledger.tick().await;
-    assert_eq!((version(&ledger).await, ledger.item().await["Missing"].clone()), (5.into(), true.into()));
+    assert!(ledger.item().await["Missing"].is_string());
+    assert_eq!(version(&ledger).await, 5);
     assert_eq!(ledger.writes(), 5);
 }
 
@@ -713,13 +715,13 @@ async fn every_write_counts_the_version() {
 #[tokio::test]
 async fn a_write_is_conditional_on_the_version_that_was_read() {
     let ledger = WithLedger::new().await;
-    let item = |missing: bool, version: u64| {
+    let item = |missing: Option<&str>, version: u64| {
         json!({
             "ImageId": IMAGE, "State": "VALIDATING", "Sequence": 2, "Stalled": false, "Missing": missing, "Version": version,
         })
     };
-    ledger.table.put(item(false, 4)).await;
-    let (table, newer) = (ledger.table.clone(), item(true, 5));
+    ledger.table.put(item(None, 4)).await;
+    let (table, newer) = (ledger.table.clone(), item(Some("2026-01-07T09:00:00Z"), 5));
     let stalled = json!({"State": "VALIDATING", "LastUpdatedTime": 5});
     ledger.rig.workspaces.set(IMAGE, Answer::After(Duration::from_millis(800), Box::new(stalled.into())));
     let overtake = tokio::spawn(async move {
@@ -728,8 +730,8 @@ async fn a_write_is_conditional_on_the_version_that_was_read() {
     });
     let record = ledger.tick().await;
     overtake.await.expect("done");
-    assert_eq!(ledger.item().await, item(true, 5), "the newer item stays");
-    assert_eq!(record["Missing"], true, "and is adopted");
+    assert_eq!(ledger.item().await, item(Some("2026-01-07T09:00:00Z"), 5), "the newer item stays");
+    assert_eq!(record["Missing"], "2026-01-07T09:00:00Z", "and is adopted");
     assert_eq!(announced(&ledger.rig.sns), [""; 0]);
 }
 
@@ -737,7 +739,7 @@ async fn a_write_is_conditional_on_the_version_that_was_read() {
 async fn a_lost_write_is_logged_with_both_versions() {
     let ledger = WithLedger::new().await;
     ledger.describe("VALIDATING");
-    let item = |version: u64| json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Stalled": false, "Missing": false, "Version": version});
+    let item = |version: u64| json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Stalled": false, "Version": version});
     ledger.table.put(item(3)).await;
     let old = json!({
         "ImageId": {"S": IMAGE}, "State": {"S": "PENDING"}, "Sequence": {"N": "1"}, "Version": {"N": "2"},
@@ -766,7 +768,7 @@ async fn an_item_without_a_version_can_be_used() {
         ledger.tick().await;
         assert_eq!(announced(&ledger.rig.sns), [format!("{IMAGE}#2:VALIDATING")]);
         let item = json!({
-            "ImageId": IMAGE, "State": "VALIDATING", "Sequence": 2, "Stalled": false, "Missing": false, "Version": 2,
+            "ImageId": IMAGE, "State": "VALIDATING", "Sequence": 2, "Stalled": false, "Version": 2,
         });
         assert_eq!(ledger.item().await, item);
     }

@@ -108,7 +108,7 @@ async fn error_and_not_found_are_described_again() {
     let response = rig
         .invoke(event([
             json!({"ImageId": image(0), "State": "ERROR", "Sequence": 2}),
-            json!({"ImageId": image(1), "State": "NOT_FOUND", "Sequence": 2, "Missing": true}),
+            json!({"ImageId": image(1), "State": "NOT_FOUND", "Sequence": 2, "Missing": "2026-01-07T09:00:00Z"}),
         ]))
         .await;
     assert_eq!(response["Transitions"].as_array().map(Vec::len), Some(2));

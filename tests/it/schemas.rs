@@ -14,7 +14,7 @@ use proptest::{
 use serde_json::{Map, Value, json, value::RawValue};
 use workspaces_image_import::{event::parse, schema};
 
-use crate::support::{IMAGE, Rig, event, image};
+use crate::support::{IMAGE, Rig, event, image, minutes_ago};
 
 /// `UPDATE_SCHEMAS=1 cargo test --test it schemas` writes the files anew.
 fn is_committed(name: &str, schema: &schemars::Schema) {
@@ -85,7 +85,7 @@ async fn what_goes_out_is_of_the_schemas() {
     rig.sns.script([SnsAnswer::FailEntries(vec![(1, "Odd".to_owned(), "odd".to_owned())])]);
     let mut round = event([
         json!({"ImageId": IMAGE}),
-        json!({"ImageId": image(1), "State": "PENDING"}),
+        json!({"ImageId": image(1), "State": "PENDING", "Missing": minutes_ago(16)}),
         json!({"ImageId": image(2)}),
         json!({"ImageId": image(3)}),
         json!({"ImageId": image(4), "State": "VALIDATING"}),
@@ -163,6 +163,10 @@ fn state() -> BoxedStrategy<Value> {
     prop_oneof![29 => known, 1 => at_the_limit].boxed()
 }
 
+fn times() -> BoxedStrategy<Value> {
+    mostly(["2026-01-07T09:00:00Z", "2026-01-07T09:00:00.25+01:00"], ["2026-13-07T09:00:00Z", "now"])
+}
+
 fn record() -> BoxedStrategy<Value> {
     let owed = object(vec![
         ("Kind", mostly(["STATE_CHANGED", "STALLED"], ["stalled"])),
@@ -178,7 +182,7 @@ fn record() -> BoxedStrategy<Value> {
         ("Sequence", mostly([0, MAX_SEQUENCE - 1], [MAX_SEQUENCE, MAX_SEQUENCE + 1])),
         ("Owed", prop_oneof![owed, Just(Value::Null)].boxed()),
         ("Stalled", flag()),
-        ("Missing", flag()),
+        ("Missing", times()),
         ("Listed", flag()),
         ("Description", mostly(described, [json!([])])),
         ("CheckError", mostly([json!({"Error": "Sns.Timeout", "Cause": ""})], [json!({"Error": 7})])),
@@ -199,7 +203,6 @@ fn direct_form() -> BoxedStrategy<Value> {
 
 fn event_of_either_form() -> BoxedStrategy<Value> {
     let text = || mostly(["", "text"], [" "]);
-    let times = mostly(["2026-01-07T09:00:00Z", "2026-01-07T09:00:00.25+01:00"], ["2026-13-07T09:00:00Z", "now"]);
     let envelope = || {
         vec![
             ("version", text()),
@@ -207,7 +210,7 @@ fn event_of_either_form() -> BoxedStrategy<Value> {
             ("detail-type", text()),
             ("source", text()),
             ("account", text()),
-            ("time", times.clone()),
+            ("time", times()),
             ("region", text()),
             ("resources", mostly([json!([]), json!(["arn"])], [json!({})])),
             ("detail", direct_form()),

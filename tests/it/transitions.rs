@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use fake_aws::{Answer, Fault, STATES, SnsAnswer, description};
 use serde_json::{Value, json};
 
-use crate::support::{IMAGE, Rig, Setup, announced, event, image, workspaces_error};
+use crate::support::{IMAGE, Rig, Setup, announced, event, image, minutes_ago, workspaces_error};
 
 /// Returns the time that many seconds ago, in seconds since 1970.
 fn ago(seconds: u64) -> f64 {
@@ -52,7 +52,7 @@ async fn a_transition_leads_from_the_announced_to_the_described_state() {
 }
 
 #[tokio::test]
-async fn an_image_missing_twice_in_a_row_is_announced_as_not_found() {
+async fn an_image_missing_for_fifteen_minutes_is_announced_as_not_found() {
     let rig = Rig::new().await;
     rig.workspaces.script(
         IMAGE,
@@ -68,11 +68,12 @@ async fn an_image_missing_twice_in_a_row_is_announced_as_not_found() {
     let other = json!({"ImageId": image(1), "State": "PENDING"});
 
     let missing = rig.check(json!({"ImageId": IMAGE, "State": "VALIDATING"})).await;
-    assert_eq!(missing["Missing"], true);
+    assert!(missing["Missing"].as_str().is_some_and(|time| *time > *minutes_ago(1)), "{missing}");
     assert_eq!(missing["Outcome"], "PENDING");
     let found = rig.check(missing).await;
     assert_eq!(found["Missing"], Value::Null, "a check that finds the image clears it");
-    let missing = rig.check(found).await;
+    let mut missing = rig.check(found).await;
+    missing["Missing"] = minutes_ago(16).into();
     let mut denied = rig.invoke(event([missing, other])).await;
     assert_eq!(denied["Imports"][0]["CheckError"]["Error"], "WorkSpaces.AccessDeniedException");
     let response = rig.invoke(event([denied["Imports"][0].take()])).await;
@@ -161,15 +162,25 @@ async fn an_announcement_that_fails_stays_owed_and_comes_first_in_the_next_check
 }
 
 #[tokio::test]
-async fn a_failed_check_keeps_the_owed_announcement() {
-    let rig = Rig::new().await;
+async fn what_is_owed_is_published_although_the_import_cannot_be_described() {
+    let rig = Setup::new().await.two_attempts().start().await;
     rig.workspaces.set(IMAGE, Fault::Garbage);
     rig.workspaces.set(&image(1), description(&image(1), "PENDING"));
     let owed = json!({"Kind": "STATE_CHANGED", "Sequence": 2, "From": "PENDING", "To": "VALIDATING"});
     let record = json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed});
     let response = rig.invoke(event([record, json!({"ImageId": image(1), "State": "PENDING"})])).await;
-    assert_eq!(response["Imports"][0]["Owed"], owed);
-    assert_eq!(response["Imports"][0]["CheckError"]["Error"], "WorkSpaces.BadResponse");
+    let record = &response["Imports"][0];
+    assert_eq!(json!([record["State"], record["Sequence"], record["Owed"]]), json!(["VALIDATING", 2, null]));
+    assert_eq!(record["CheckError"]["Error"], "WorkSpaces.BadResponse");
+    let message = rig.sns.published()[0].json();
+    assert_eq!(
+        json!([message["TransitionId"], message["Description"]]),
+        json!([format!("{IMAGE}#2:VALIDATING"), null])
+    );
+
+    // Even if there is nothing else to respond with.
+    let alone = json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed});
+    assert_eq!(rig.check(alone).await["Sequence"], 2);
 }
 
 #[tokio::test]
@@ -178,7 +189,10 @@ async fn an_owed_announcement_comes_before_not_found() {
     rig.workspaces.set(IMAGE, Answer::NotFound);
     let owed = json!({"Kind": "STATE_CHANGED", "Sequence": 2, "From": "PENDING", "To": "VALIDATING"});
     let carried = json!({"State": "VALIDATING", "Mine": 1});
-    let record = json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed, "Description": carried});
+    let missing = minutes_ago(16);
+    let record = json!({
+        "ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed, "Description": carried, "Missing": missing,
+    });
     let record = check_repeatedly(&rig, record, 2).await;
     assert_eq!(announced(&rig.sns), [format!("{IMAGE}#2:VALIDATING"), format!("{IMAGE}#3:NOT_FOUND")]);
     assert_eq!(rig.sns.published()[0].json()["Description"], carried);

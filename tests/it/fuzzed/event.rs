@@ -69,9 +69,9 @@ fn check_round_trip(records: &[Record]) {
     let response = Response::new(records.to_owned(), Vec::new());
     let again = parse(&response.into_json(usize::MAX), MAX_RECORDS).expect("a response is an event").records;
     let parts = |record: &Record| {
-        let Record { image_id, checkpoint, description, check_error, truncated, listed } = record.clone();
+        let Record { image_id, checkpoint, description, check_error, truncated } = record.clone();
         let json = |description: CarriedDescription| description.to_json();
-        (image_id, checkpoint, description.map(json), check_error, truncated, listed)
+        (image_id, checkpoint, description.map(json), check_error, truncated)
     };
     assert!(again.iter().map(parts).eq(records.iter().map(parts)), "{records:?} came back as {again:?}");
 }

@@ -65,6 +65,7 @@ fn message(record: &Record, observed_at: Timestamp) -> Message {
     let draft = Draft {
         announcement: &Announcement::new(record.image_id.clone(), owed),
         description: record.description.as_ref(),
+        current: None,
         truncated: record.truncated,
         origin: &Origin::new("", "eu-west-1"),
         observed_at,
@@ -96,7 +97,7 @@ fn check_message(message: &Message) {
 fn check_lines(email: &str) {
     let starts = [
         "The import of WorkSpaces image ",
-        "Two checks in a row did not find WorkSpaces image ",
+        "For at least 15 minutes, the checks did not find WorkSpaces image ",
         "State by now: ",
         "Progress: ",
         "Estimated time left: ",

@@ -152,6 +152,7 @@ impl Function {
                         WriteOutcome::Written | WriteOutcome::Lost(None) => Ok(Vec::new()),
                         WriteOutcome::Lost(Some(winner)) => Ok(vec![winner]),
                         WriteOutcome::Failed(error) => Err(error),
+                        WriteOutcome::NotSent | WriteOutcome::NoLedger => panic!("there are time and a ledger"),
                     });
                 }
             }

@@ -13,7 +13,7 @@ pub(super) struct History {
     announced: Vec<Transition>,
     /// How many of the import's states lie before the next one that can be announced.
     states: usize,
-    /// How many describe calls had been answered when the last announcement was made.
+    /// How many answers to describe calls lie before those that the next announcement can be based on.
     answers: usize,
 }
 
@@ -41,12 +41,14 @@ impl History {
         let from = last.map(|last| &last.to).or(self.start.as_ref());
         assert_eq!(next.from.as_ref(), from, "does not start where the last one ended: {next:?}");
         let to = next.to.as_str();
-        // An announcement is only ever based on what a check found after the previous one.
-        let mut since = answers[self.answers..].iter();
+        // Each announcement is based on an answer, in their order.
+        let since = &answers[self.answers..];
+        let mut basis = 0;
         match next.kind {
             Kind::StateChanged => {
                 assert_ne!(next.from.as_ref(), Some(&next.to), "not a change");
-                assert!(since.any(|answer| answer.state() == Some(to)), "{next:?} was not found since {last:?}");
+                let found = since.iter().position(|answer| answer.state() == Some(to));
+                basis = found.unwrap_or_else(|| panic!("{next:?} was not found since {last:?}"));
                 let ahead = states[self.states..].iter().position(|state| state_name(*state) == to);
                 let ahead = ahead.unwrap_or_else(|| panic!("{next:?} after {last:?} is out of order: {states:?}"));
                 self.states += ahead + 1;
@@ -54,17 +56,20 @@ impl History {
             Kind::Stalled => {
                 assert_eq!(next.from.as_ref(), Some(&next.to), "a stall does not change the state");
                 assert!(!matches!(to, "COMPLETED" | "ERROR" | "NOT_FOUND"), "{to} cannot stall");
-                let ended = |answer: &DescribeAnswer| answer.age() == Some(0);
-                assert!(
-                    last.is_none_or(|last| last.kind != Kind::Stalled) || since.any(ended),
-                    "{next:?}, but {last:?} had not ended"
-                );
-                let old = |answer: &DescribeAnswer| answer.state() == Some(to) && answer.age() > Some(0);
-                assert!(since.any(old), "{next:?}, but no old update was found since {last:?}");
+                if last.is_some_and(|last| last.kind == Kind::Stalled) {
+                    let is_over = |answer: &DescribeAnswer| {
+                        answer.age() == Some(0) || answer.state().is_some_and(|state| state != to)
+                    };
+                    let ended = since.iter().position(is_over);
+                    basis = ended.unwrap_or_else(|| panic!("{next:?}, but {last:?} had not ended"));
+                }
+                let is_old = |answer: &DescribeAnswer| answer.state() == Some(to) && answer.age() > Some(0);
+                let old = since[basis..].iter().position(is_old);
+                basis += old.unwrap_or_else(|| panic!("{next:?}, but no old update was found since {last:?}"));
             }
         }
         self.announced.push(next.clone());
-        self.answers = answers.len();
+        self.answers += basis;
     }
 
     /// Whether a stall was announced.

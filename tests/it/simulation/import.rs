@@ -1,15 +1,19 @@
 //! One simulated import: its true states, its item in the ledger, and what subscribers received. Everything that happens
 //! to it is checked against what happened before.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
+use tokio::time::Instant;
 use workspaces_image_import::{
     import::{Checkpoint, ImageId, Kind, State, Transition},
     services::Item,
 };
 
 use super::{history::History, world::Store};
+
+/// How long the checks must not find an image before it is `NOT_FOUND`.
+pub(super) const MISSING_FOR: Duration = Duration::from_mins(15);
 
 /// One import, as everything except the function sees it.
 #[derive(Debug)]
@@ -24,6 +28,10 @@ pub(super) struct SimulatedImport {
     start: Option<State>,
     /// The answers that the function got to describe calls.
     pub(super) answers: Vec<DescribeAnswer>,
+    /// When it got those that did not find the image.
+    pub(super) misses: Vec<Instant>,
+    /// Whether every description is malformed, so that the function cannot describe the import.
+    pub(super) malformed: bool,
     /// The ledger's item.
     pub(super) item: Option<Item>,
     /// Every transition that the ledger has ever owed, by number.
@@ -103,6 +111,8 @@ impl SimulatedImport {
             age: 0,
             omitted: Omitted::Nothing,
             answers: Vec::new(),
+            misses: Vec::new(),
+            malformed: false,
             item: None,
             owed: BTreeMap::new(),
             deliveries: Vec::new(),
@@ -131,6 +141,12 @@ impl SimulatedImport {
         }
     }
 
+    /// Whether the first miss and the last one are far enough apart.
+    fn has_been_missing(&self) -> bool {
+        let span = self.misses.first().zip(self.misses.last()).map(|(first, last)| *last - *first);
+        span.is_some_and(|span| span >= MISSING_FOR)
+    }
+
     /// SNS accepts a message. With a ledger, it must have been owed before, a number identifies one announcement
     /// permanently, and first deliveries are in order of their numbers.
     pub(super) fn deliver(&mut self, delivery: Delivery, store: Store) -> Delivered {
@@ -140,8 +156,7 @@ impl SimulatedImport {
         assert_eq!(transition_id, format!("{image_id}#{}:{label}", transition.sequence));
         let occurred = self.states.iter().any(|state| state_name(*state) == transition.to.as_str());
         assert!(occurred, "{transition_id} never occurred: {:?}", self.states);
-        let not_found = self.answers.iter().filter(|answer| **answer == DescribeAnswer::NotFound).count();
-        assert!(transition.to.as_str() != "NOT_FOUND" || not_found >= 2, "NOT_FOUND after a single miss");
+        assert!(transition.to.as_str() != "NOT_FOUND" || self.has_been_missing(), "NOT_FOUND after a few misses");
         if store != Store::Payload {
             let owed = self.owed.get(&transition.sequence);
             assert_eq!(owed, Some(&transition), "{transition_id} was published before it was owed");
@@ -157,21 +172,23 @@ impl SimulatedImport {
 
     /// DynamoDB accepts a write if the item has the expected version. Otherwise, it returns the item.
     pub(super) fn write(&mut self, new: &Item, expected: Option<u64>, store: Store) -> Result<(), Option<Item>> {
-        let current = self.item.as_ref().map(|item| item.version);
-        if current != expected {
-            return Err(self.item.clone());
-        }
-        assert_eq!(new.version, current.unwrap_or_default() + 1, "each write counts the version");
-        self.check_write(&new.checkpoint, store);
-        self.item = Some(new.clone());
+        let before = self.item.clone();
+        write_item(&mut self.item, new, expected)?;
+        self.check_write(before.as_ref(), &new.checkpoint, store);
         self.owed.extend(new.checkpoint.owed.clone().map(|owed| (owed.sequence, owed)));
         Ok(())
     }
 
     /// The ledger never goes backwards, never forgets what it owes, and marks only what was delivered as published.
-    fn check_write(&self, new: &Checkpoint, store: Store) {
+    fn check_write(&self, before: Option<&Item>, new: &Checkpoint, store: Store) {
         let nothing = || Checkpoint { state: self.start.clone(), ..Checkpoint::default() };
-        let old = self.item.as_ref().map_or_else(nothing, |item| item.checkpoint.clone());
+        let old = before.map_or_else(nothing, |item| item.checkpoint.clone());
+        assert!(!new.listed || new.is_only_listed(), "{new:?} was described");
+        if old.listed || new.listed {
+            // Nothing was announced about an image of which nothing was known.
+            assert_eq!(new.sequence, 0, "{old:?} becomes {new:?}");
+            return;
+        }
         if new.sequence == old.sequence {
             assert_eq!(new.state, old.state, "a state changes only together with its number");
             assert!(old.owed.is_none() || new.owed == old.owed, "{:?} is dropped for {new:?}", old.owed);
@@ -180,17 +197,26 @@ impl SimulatedImport {
             assert_eq!((new.sequence, new.state.as_ref()), (owed.sequence, Some(&owed.to)), "not what was owed");
             assert_eq!(new.sequence, old.sequence + 1, "a gap in the numbers");
             assert!(self.deliveries.contains(owed), "{owed:?} was marked as published before it was delivered");
-            // A payload can be ahead of the ledger if marking failed. It may then owe the next transition already.
-            if store == Store::Ledger {
-                assert_eq!((&new.owed, new.stalled), (&None, owed.kind == Kind::Stalled), "more than was owed");
-            }
+            assert!(!new.stalled || owed.kind == Kind::Stalled, "{new:?} has stalled without a stall");
         }
         if let Some(owed) = &new.owed {
             assert_eq!((owed.sequence, &owed.from), (new.sequence + 1, &new.state), "owed out of order");
             let first = self.owed.get(&owed.sequence);
             assert!(first.is_none_or(|first| first == owed), "{owed:?} has the number of {first:?}");
             let is_new = old.owed.as_ref() != Some(owed) && store == Store::Ledger;
-            assert!(!is_new || owed.to.as_str() != "NOT_FOUND" || old.missing, "NOT_FOUND after a single miss");
+            let is_not_found = owed.to.as_str() == "NOT_FOUND";
+            assert!(!is_new || !is_not_found || self.has_been_missing(), "NOT_FOUND after a few misses");
         }
     }
+}
+
+/// Writes an item if it has the expected version. Otherwise, returns the current item.
+pub(super) fn write_item(item: &mut Option<Item>, new: &Item, expected: Option<u64>) -> Result<(), Option<Item>> {
+    let current = item.as_ref().map(|item| item.version);
+    if current != expected {
+        return Err(item.clone());
+    }
+    assert_eq!(new.version, current.unwrap_or_default() + 1, "each write counts the version");
+    *item = Some(new.clone());
+    Ok(())
 }

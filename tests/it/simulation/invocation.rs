@@ -33,9 +33,9 @@ fn tracker(services: &SimulatedServices, calm: bool, rng: &mut Rng) -> Tracker<S
     let discover = services.world.borrow().discover;
     Tracker {
         services: services.clone(),
-        concurrency: if calm { 8 } else { rng.usize(1..4) },
+        concurrency: if calm { 8 } else { rng.usize(1..12) },
         stall_after: Some(Duration::from_mins(30)),
-        chat: false,
+        chat: rng.f64() < 0.1,
         max_records: if calm || !discover { MAX_RECORDS } else { rng.usize(1..MAX_RECORDS) },
     }
 }
@@ -87,7 +87,7 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
     }
     let mut answered = InvocationResult { before, records, announced, not_sent, answers };
     if world.borrow().discover {
-        answered.has_what_was_discovered(&services.seen, undiscovered, tracker.max_records);
+        answered.has_what_was_discovered(&services.seen, undiscovered, tracker.max_records, &world.borrow());
     }
     answered.reports_what_was_confirmed(&services.seen.confirmed.borrow());
     // The round trip through JSON takes most of the simulation's time and does not change the records.
@@ -103,13 +103,17 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
     Some(answered)
 }
 
-/// No image that the searches found was an import, and at least one of the searches failed with this error.
+/// No image that the searches found was an import, except for failures that are still the same, and at least one of the
+/// searches failed with this error.
 fn is_without_records(error: &Error, seen: &Seen) -> bool {
-    let not_found = |(id, _): &(ImageId, _)| seen.answers.borrow().get(id) == Some(&DescribeAnswer::NotFound);
+    let is_left_out = |(id, _): &(ImageId, _)| {
+        let answer = seen.answers.borrow().get(id).copied();
+        let has_failed = answer.is_some_and(|answer| matches!(answer.state(), Some("ERROR") | None));
+        answer == Some(DescribeAnswer::NotFound) || has_failed && seen.unsettled.borrow().contains(id)
+    };
     seen.discover_errors.borrow().contains(&error.name())
-        && seen.unsettled.borrow().is_empty()
         && seen.not_sent.borrow().is_empty()
-        && seen.described.borrow().iter().all(not_found)
+        && seen.described.borrow().iter().all(is_left_out)
 }
 
 /// A search that failed is reported, and it does not stop the rest.
@@ -132,20 +136,23 @@ fn check_discovery(checked: &CheckOutcome, seen: &Seen, world: &mut World) {
     }
 }
 
-/// An invocation that fails has announced nothing, unless only the ledger failed afterwards. It blames the deadline only
+/// An invocation that fails has announced nothing. It blames the deadline only
 /// if no call was sent, and the topic only if the error does not pass by itself. It does not fail over imports that could
 /// not be described if a record is settled.
 fn check_failure(error: &Error, seen: &Seen, before: &[Record], store: Store) {
     let (confirmed, name) = (seen.confirmed.borrow(), error.name());
-    assert!(name.starts_with("DynamoDb.") || confirmed.is_empty(), "{confirmed:?} was announced, but: {error:?}");
+    assert!(confirmed.is_empty(), "{confirmed:?} was announced, but: {error:?}");
     let (described, not_sent) = (seen.described.borrow(), seen.not_sent.borrow());
+    let settled = before.iter().any(|record| record.outcome() != Outcome::Pending);
     match error {
-        Error::Deadline(_) => assert!(described.is_empty() && !not_sent.is_empty(), "{described:?} was sent"),
+        Error::Deadline(_) => {
+            assert!(described.is_empty() && !not_sent.is_empty(), "{described:?} was sent");
+            assert!(store != Store::Payload || !settled, "{error:?}, although a record is settled");
+        }
         _ if name.starts_with("WorkSpaces.") => {
             let failed = |(_, error): &(_, Option<String>)| error.is_some();
             assert!(described.iter().all(failed), "{described:?} did not all fail, but: {error:?}");
             assert!(described.iter().any(|(_, error)| error.as_ref() == Some(&name)), "{name} is no call's error");
-            let settled = before.iter().any(|record| record.outcome() != Outcome::Pending);
             assert!(store != Store::Payload || !settled, "{error:?}, although a record is settled");
         }
         _ if name.starts_with("Sns.") => assert_eq!(name, format!("Sns.{PERMANENT}"), "an error that passes by itself"),
@@ -163,7 +170,9 @@ fn check_calls(checked: &CheckOutcome, seen: &Seen) {
         |image_id: &ImageId| checked.records.iter().find(|record| record.image_id == *image_id).expect("a record");
     for (image_id, error) in described.iter().filter_map(|(id, error)| Some((id, error.as_ref()?))) {
         let reported = record(image_id).check_error.as_ref().map(|reported| &reported.error);
-        assert_eq!(reported, Some(error), "the error of {image_id}");
+        // What is owed is published all the same, which can fail, too.
+        let is_reported = reported.is_some_and(|reported| reported == error || !reported.starts_with("WorkSpaces."));
+        assert!(is_reported, "the error of {image_id} is {error}, not {reported:?}");
     }
     for image_id in seen.unread.borrow().iter() {
         let reported = record(image_id).check_error.as_ref().map(|reported| reported.error.as_str());

@@ -11,6 +11,7 @@ use fastrand::Rng;
 use tokio::{task::JoinHandle, time::Instant};
 use workspaces_image_import::{
     import::{Checkpoint, ImageId, Record, State},
+    services::Item,
     time_budget::Clock,
 };
 
@@ -39,12 +40,20 @@ pub(super) enum Store {
 /// What happened, line by line.
 pub(super) type Trace = Rc<RefCell<Vec<String>>>;
 
+/// An image that was not made by an import. WorkSpaces lists it for a while.
+#[derive(Debug)]
+pub(super) struct OtherImage {
+    pub(super) is_listed: bool,
+    /// The ledger's item.
+    pub(super) item: Option<Item>,
+}
+
 /// Everything outside the function.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) imports: BTreeMap<ImageId, SimulatedImport>,
-    /// The images that were made in another way, and whether they are pending.
-    pub(super) others: BTreeMap<ImageId, bool>,
+    /// The images that were not made by an import.
+    pub(super) others: BTreeMap<ImageId, OtherImage>,
     /// Whether events discover imports and name none.
     pub(super) discover: bool,
     /// The state that the first records start from, if any.
@@ -69,14 +78,14 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(store: Store, discover: bool, trace: Option<Trace>, rng: &mut Rng) -> Self {
         // More than ten imports need more than one publish call, and a response that has to be shortened.
-        let count = if rng.f64() < 0.03 { rng.usize(11..26) } else { rng.usize(1..4) };
+        let count = if rng.f64() < 0.05 { rng.usize(11..26) } else { rng.usize(1..4) };
         let image_ids = (0..count).map(|number| ImageId::parse(&image(number)).expect("valid"));
         let others = (0..if discover { rng.usize(0..4) } else { 0 })
             .map(|number| ImageId::parse(&format!("{}other", image(number * 7))).expect("valid"));
         let start = if !discover && rng.f64() < 0.3 { State::parse("PENDING") } else { None };
         Self {
             imports: image_ids.map(|id| (id, SimulatedImport::new(start.clone()))).collect(),
-            others: others.map(|id| (id, true)).collect(),
+            others: others.map(|id| (id, OtherImage { is_listed: true, item: None })).collect(),
             discover,
             start,
             store,
@@ -104,7 +113,11 @@ impl World {
     /// From now on nothing fails, and descriptions are complete.
     pub(super) fn calm_down(&mut self) {
         self.calm = true;
-        self.imports.values_mut().for_each(|import| import.omitted = Omitted::Nothing);
+        for import in self.imports.values_mut() {
+            import.omitted = Omitted::Nothing;
+            import.malformed = false;
+        }
+        self.others.values_mut().for_each(|other| other.is_listed = false);
     }
 
     pub(super) fn import(&mut self, image_id: &ImageId) -> &mut SimulatedImport {
@@ -119,29 +132,44 @@ impl World {
     /// Up to this many of the images that the service lists as pending, after the one with this ID.
     pub(super) fn pending_after(&self, last: Option<&ImageId>, limit: usize) -> Vec<ImageId> {
         let running = self.imports.iter().filter(|(_, import)| import.is_running()).map(|(id, _)| id);
-        let others = self.others.iter().filter(|(_, pending)| **pending).map(|(id, _)| id);
+        let others = self.others.iter().filter(|(_, other)| other.is_listed).map(|(id, _)| id);
         let pending: BTreeSet<&ImageId> =
             running.chain(others).filter(|id| last.is_none_or(|last| *id > last)).collect();
         pending.into_iter().take(limit).cloned().collect()
     }
 
-    /// Up to this many of the images whose items are not settled, after the one with this ID.
+    /// The ledger's item of an image.
+    pub(super) fn item(&self, image_id: &ImageId) -> Option<&Item> {
+        match self.others.get(image_id) {
+            Some(other) => other.item.as_ref(),
+            None => self.imports.get(image_id)?.item.as_ref(),
+        }
+    }
+
+    /// Up to this many of the images whose items are not settled, or have failed, after the one with this ID. All failures
+    /// are recent: a run takes less than a day.
     pub(super) fn unsettled_after(&self, last: Option<&ImageId>, limit: usize) -> Vec<ImageId> {
-        let items = self.imports.iter().filter_map(|(id, import)| Some((id, &import.item.as_ref()?.checkpoint)));
-        let unsettled = items.filter(|(_, Checkpoint { state, owed, missing, .. })| {
+        let is_unsettled = |id: &ImageId| {
+            let Some(Item { checkpoint: Checkpoint { state, owed, missing, listed, .. }, .. }) = self.item(id) else {
+                return false;
+            };
             let state = state.as_ref().map(State::as_str);
-            let settled = matches!(state, Some("COMPLETED" | "ERROR" | "NOT_FOUND"));
-            !settled || owed.is_some() || (*missing && state != Some("NOT_FOUND"))
-        });
-        let after = unsettled.map(|(id, _)| id).filter(|id| last.is_none_or(|last| *id > last));
-        after.take(limit).cloned().collect()
+            let has_failed = matches!(state, Some("ERROR" | "NOT_FOUND"));
+            let settled = has_failed || state == Some("COMPLETED");
+            let is_half_known = owed.is_some() || missing.is_some() && state != Some("NOT_FOUND");
+            !settled || is_half_known || has_failed && !listed
+        };
+        let images: BTreeSet<&ImageId> = self.imports.keys().chain(self.others.keys()).collect();
+        let after = images.into_iter().filter(|id| last.is_none_or(|last| *id > last));
+        after.filter(|id| is_unsettled(id)).take(limit).cloned().collect()
     }
 
     /// Moves some imports on: to any state, back, away, or back again. As in WorkSpaces, `COMPLETED` is final.
     pub(super) fn advance(&mut self, rng: &mut Rng) {
-        self.others.values_mut().for_each(|pending| *pending = rng.f64() < 0.7);
+        self.others.values_mut().for_each(|other| other.is_listed = rng.f64() < 0.7);
         for import in self.imports.values_mut() {
             import.age = if rng.f64() < 0.2 { 60 } else { 0 };
+            import.malformed = rng.f64() < 0.1;
             import.omitted = match rng.u8(0..20) {
                 0 => Omitted::State,
                 1 => Omitted::Time,

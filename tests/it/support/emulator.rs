@@ -178,6 +178,13 @@ impl Table {
         Some(serde_dynamo::aws_sdk_dynamodb_1::from_item(item).expect("plain values"))
     }
 
+    /// Changes the item of an image: the checks have not found it since this time.
+    pub(crate) async fn has_been_missing(&self, image: &str, since: &str) {
+        let mut item = self.item(image).await.expect("an item");
+        item.insert("Missing".to_owned(), AttributeValue::S(since.to_owned()));
+        self.client.put_item().table_name(&self.name).set_item(Some(item)).send().await.expect("the item is written");
+    }
+
     /// Writes an item, without a condition.
     pub(crate) async fn put(&self, item: Value) {
         let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(item).expect("an object");

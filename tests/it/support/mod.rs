@@ -13,11 +13,12 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     str::FromStr,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use fake_aws::{Answer, FunctionError, RuntimeApi, Sns, WorkSpaces};
 use serde_json::{Value, json};
+use workspaces_image_import::import::Timestamp;
 
 pub(crate) use self::output::{SECRET_KEY, SESSION_TOKEN};
 use self::{output::Output, private_ca::PrivateCa};
@@ -252,6 +253,11 @@ impl Drop for Rig {
 /// Returns the image ID with this number.
 pub(crate) fn image(number: usize) -> String {
     format!("wsi-{number:09}")
+}
+
+/// Returns the time this many minutes ago, as the contract writes it.
+pub(crate) fn minutes_ago(minutes: u64) -> String {
+    Timestamp::from(SystemTime::now() - Duration::from_mins(minutes)).to_string()
 }
 
 /// Returns an event with these records.
