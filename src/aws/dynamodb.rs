@@ -196,8 +196,10 @@ impl LedgerTable {
             // An item without a version counts as version 0.
             Some(0) => put
                 .condition_expression(
-                    "attribute_exists(ImageId) AND (attribute_not_exists(Version) OR Version = :zero)",
+                    "attribute_exists(ImageId) AND (attribute_not_exists(Version) OR attribute_type(Version, :null) \
+                     OR Version = :zero)",
                 )
+                .expression_attribute_values(":null", AttributeValue::S("NULL".to_owned()))
                 .expression_attribute_values(":zero", AttributeValue::N("0".to_owned())),
             Some(version) => put
                 .condition_expression("Version = :version")
@@ -246,7 +248,8 @@ fn to_attributes(write: Write<'_>) -> Result<Attributes, CallError> {
     Ok(attributes)
 }
 
-fn read_item(attributes: Attributes) -> Result<Item, CallError> {
+fn read_item(mut attributes: Attributes) -> Result<Item, CallError> {
+    attributes.retain(|_, value| !value.is_null());
     if !attributes.values().all(is_known) {
         return Err(unreadable("an attribute has an unknown type"));
     }

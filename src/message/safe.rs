@@ -49,7 +49,7 @@ pub(super) fn inert(text: &str) -> Cow<'_, str> {
     inert.into()
 }
 
-/// Whether readers see nothing of a character, or nothing that Unicode has given a meaning. They see a plain space as one.
+/// Whether nobody sees a character, or Unicode gives it no meaning. A plain space is not hidden.
 fn is_hidden(character: char) -> bool {
     const NOT_VISIBLE: GeneralCategoryGroup = GeneralCategoryGroup::Other.union(GeneralCategoryGroup::Separator);
     if matches!(character, ' '..='~') {
