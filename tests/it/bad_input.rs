@@ -393,7 +393,7 @@ async fn malformed_fields_of_a_record() {
             field(r#""Missing": []"#, "Imports[0].Missing: expected true or false, got an array"),
             field(r#""Listed": {}"#, "Imports[0].Listed: expected true or false, got an object"),
             field(
-                r#""Name": "mine", "Description": "The image of the sales team", "Created": 1767776400.0, "Updates": {}"#,
+                r#""Name": "mine", "Description": "The image of the sales team", "Created": 1767776400.0"#,
                 "Imports[0].Description: expected an object, got a string, as in the output of \
                  DescribeWorkspaceImages: send only the ImageId of its images",
             ),
