@@ -8,9 +8,10 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use tower::util::MapRequestLayer;
 
 use crate::{
     aws::{Aws, SharedCredentialsProvider},
@@ -37,7 +38,10 @@ pub async fn serve(credentials: Option<SharedCredentialsProvider>) -> Result<(),
     telemetry::start_logging();
     install_panic_hook();
     match Function::start(credentials).await {
-        Ok(function) => lambda_runtime::run(service_fn(|event| catch_panic(function.handle(event)))).await,
+        Ok(function) => {
+            let runtime = Runtime::new(service_fn(|event| catch_panic(function.handle(event))));
+            runtime.layer(MapRequestLayer::new(without_byte_order_mark)).run().await
+        }
         Err(error) => {
             let problem = match error {
                 Error::InvalidConfiguration(_) => "the configuration is invalid",
@@ -48,6 +52,15 @@ pub async fn serve(credentials: Option<SharedCredentialsProvider>) -> Result<(),
             lambda_runtime::run(service_fn(refuse)).await
         }
     }
+}
+
+/// Some tools write a byte order mark before JSON. It is not part of the JSON.
+fn without_byte_order_mark(mut invocation: LambdaInvocation) -> LambdaInvocation {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if invocation.body.starts_with(MARK) {
+        invocation.body = invocation.body.slice(MARK.len()..);
+    }
+    invocation
 }
 
 /// The function, ready for its invocations.

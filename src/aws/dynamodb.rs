@@ -39,7 +39,7 @@ const MAX_KEYS: usize = 100;
 ///
 /// [words]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 const UNSETTLED: &str = "attribute_not_exists(#State) OR NOT #State IN (:completed, :error, :not_found) \
-                         OR attribute_exists(#Owed) OR (#Missing > :never AND #State <> :not_found) \
+                         OR (attribute_exists(#Owed) AND NOT attribute_type(#Owed, :null)) OR (#Missing > :never AND #State <> :not_found) \
                          OR (#State <> :completed AND #UpdatedAt > :failed_after AND attribute_not_exists(#Listed))";
 
 /// Discovery has its own rate limiter. If the table throttles it, the SDK would otherwise hold back reads and writes, too.
@@ -153,6 +153,7 @@ impl LedgerTable {
                 .projection_expression("ImageId")
                 .filter_expression(UNSETTLED)
                 .expression_attribute_values(":failed_after", AttributeValue::S(failed_after.to_string()))
+                .expression_attribute_values(":null", AttributeValue::S("NULL".to_owned()))
                 // Only a time is greater than this.
                 .expression_attribute_values(":never", AttributeValue::S("0".to_owned()))
                 .set_exclusive_start_key(start);
@@ -199,8 +200,10 @@ impl LedgerTable {
             // An item without a version counts as version 0.
             Some(0) => put
                 .condition_expression(
-                    "attribute_exists(ImageId) AND (attribute_not_exists(Version) OR Version = :zero)",
+                    "attribute_exists(ImageId) AND (attribute_not_exists(Version) OR attribute_type(Version, :null) \
+                     OR Version = :zero)",
                 )
+                .expression_attribute_values(":null", AttributeValue::S("NULL".to_owned()))
                 .expression_attribute_values(":zero", AttributeValue::N("0".to_owned())),
             Some(version) => put
                 .condition_expression("Version = :version")

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::json::{A_NUMBER, Object, field, kind_of, object};
+use super::json::{A_NUMBER, A_STRING, Object, field, integer, kind_of, object};
 use crate::{
     error::Error,
     import::{CarriedDescription, Checkpoint, ImageId, Kind, State, Transition},
@@ -11,6 +11,8 @@ use crate::{
 
 const A_STATE: &str = "a state (a string)";
 const THE_NEXT_NUMBER: &str = "the record's Sequence + 1";
+/// Where a `Description` that is a text comes from. There, it is what the user wrote about the image.
+const OF_ANOTHER_CALL: &str = ", as in the output of DescribeWorkspaceImages: send only the ImageId of its images";
 
 /// How many places an error message names. The rest are counted.
 const MAX_PLACES: usize = 20;
@@ -111,14 +113,19 @@ impl Fields<'_, '_> {
 
     fn number(&mut self, name: &str, expected: &str) -> Option<u64> {
         let value = field(&self.raw, name)?;
-        let number = serde_json::from_str(value.get());
-        if number.is_err() {
-            match kind_of(value) {
-                A_NUMBER => self.problem(name, &format!("must be {expected}")),
-                kind => self.problem(name, &format!("expected {expected}, got {kind}")),
+        match kind_of(value) {
+            A_NUMBER => {
+                let number = integer(value.get());
+                if number.is_none() {
+                    self.problem(name, &format!("must be {expected}"));
+                }
+                number
+            }
+            kind => {
+                self.problem(name, &format!("expected {expected}, got {kind}"));
+                None
             }
         }
-        number.ok()
     }
 
     /// The record's `Sequence`, 0 if it is absent. `None` if it is malformed.
@@ -174,7 +181,9 @@ impl Fields<'_, '_> {
     pub(super) fn description(&mut self) -> Option<CarriedDescription> {
         let description: &RawValue = field(&self.raw, "Description")?;
         if !description.get().starts_with('{') {
-            self.problem("Description", &format!("expected an object, got {}", kind_of(description)));
+            let kind = kind_of(description);
+            let hint = if kind == A_STRING { OF_ANOTHER_CALL } else { "" };
+            self.problem("Description", &format!("expected an object, got {kind}{hint}"));
             return None;
         }
         Some(CarriedDescription::from_json(description.to_owned()))

@@ -10,6 +10,8 @@ pub(super) type Object<'a> = BTreeMap<String, &'a RawValue>;
 
 /// What [`kind_of`] calls a number.
 pub(super) const A_NUMBER: &str = "a number";
+/// What [`kind_of`] calls a string.
+pub(super) const A_STRING: &str = "a string";
 
 /// The name of a field. `None` for a name with a lone surrogate, which is not valid Unicode: no known field has one.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -40,9 +42,28 @@ pub(super) fn kind_of(value: &RawValue) -> &'static str {
         Some(b'{') => "an object",
         Some(b'[') => "an array",
         Some(b'"') if serde_json::from_str::<String>(value.get()).is_err() => "a string with a lone surrogate",
-        Some(b'"') => "a string",
+        Some(b'"') => A_STRING,
         Some(b't' | b'f') => "a boolean",
         Some(b'n') => "null",
         _ => A_NUMBER,
     }
+}
+
+/// The value of a JSON number if it is an integer, in any form: `10`, `10.0`, `1e1`, and `100e-1` are the same number.
+/// A floating-point number in between would round others to an integer.
+pub(super) fn integer(number: &str) -> Option<u64> {
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    if matches!(significant, "" | "-") {
+        return Some(0);
+    }
+    // How many zeros follow the significant digits. If that is negative, some of the digits are a fraction.
+    let exponent: i32 = exponent.parse().ok()?;
+    let trimmed = digits.len() - significant.len();
+    let zeros = i64::from(exponent) + i64::try_from(trimmed).ok()? - i64::try_from(fraction.len()).ok()?;
+    // The largest u64 has 20 digits.
+    let zeros = usize::try_from(zeros).ok().filter(|zeros| *zeros < 20)?;
+    format!("{significant}{}", "0".repeat(zeros)).parse().ok()
 }

@@ -228,8 +228,15 @@ impl Message {
     }
 }
 
+/// JSON in the characters that [SQS accepts][sqs]. SNS takes a message that SQS then refuses, and nobody learns of it.
+///
+/// JSON has other characters than ASCII only within strings, so an escape can stand for them anywhere. Control characters
+/// are escaped already.
+///
+/// [sqs]: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
 fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("structs of strings and numbers are valid JSON")
+    let json = serde_json::to_string(value).expect("structs of strings and numbers are valid JSON");
+    json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
 /// SNS rejects subjects that start with a space, and those with line breaks, control characters or anything other than

@@ -2,7 +2,12 @@
 
 use std::borrow::Cow;
 
-/// The service's text on one line and fully visible, so that it can neither forge another line nor disguise this one.
+use icu_properties::props::{
+    BinaryProperty as _, DefaultIgnorableCodePoint, EnumeratedProperty as _, GeneralCategory, GeneralCategoryGroup,
+};
+
+/// The service's text on one line and fully visible, so that it can neither forge another line nor disguise this one. A
+/// space stands for each character that nobody sees.
 pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     if text.contains(is_hidden) { text.replace(is_hidden, " ").into() } else { text.into() }
 }
@@ -44,23 +49,28 @@ pub(super) fn inert(text: &str) -> Cow<'_, str> {
     inert.into()
 }
 
+/// Whether nobody sees a character, or Unicode gives it no meaning. A plain space is not hidden.
 fn is_hidden(character: char) -> bool {
-    character.is_control() || is_invisible(character)
+    const NOT_VISIBLE: GeneralCategoryGroup = GeneralCategoryGroup::Other.union(GeneralCategoryGroup::Separator);
+    if matches!(character, ' '..='~') {
+        return false;
+    }
+    // "Other" are control and format characters, private use, and what is not assigned.
+    NOT_VISIBLE.contains(GeneralCategory::for_char(character))
+        || DefaultIgnorableCodePoint::for_char(character)
+        || is_blank(character)
 }
 
-/// Line and paragraph separators, characters without width, characters that change the writing direction, and tags.
-fn is_invisible(character: char) -> bool {
+/// Symbols and letters without ink. For Unicode, they are as visible as all others, so no property tells them apart.
+fn is_blank(character: char) -> bool {
     matches!(
         character,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
+        '\u{2800}' // Braille pattern blank
+            | '\u{fffc}' // object replacement character
+            | '\u{13441}' // Egyptian hieroglyph full blank
+            | '\u{13442}' // Egyptian hieroglyph half blank
+            | '\u{16fe4}' // Khitan small script filler
+            | '\u{1d159}' // musical symbol null notehead
     )
 }
 
@@ -81,8 +91,51 @@ mod tests {
             ),
             ("one :fire: two", "one ∶fire∶ two"),
             ("a\nb\u{2028}c\u{200b}d", "a b c d"),
+            // Variation selectors and joiners belong to emoji. Without them, the parts of an emoji stand side by side.
+            ("\u{26a0}\u{fe0f}!", "\u{26a0} !"),
         ] {
             assert_eq!(inert(text), inert_text);
+        }
+    }
+
+    #[test]
+    fn a_space_stands_for_each_character_that_is_not_seen() {
+        for (kind, characters) in [
+            ("control characters", "\0\t\n\u{b}\u{c}\r\u{1b}\u{7f}\u{80}\u{85}\u{9f}"),
+            ("separators", "\u{a0}\u{1680}\u{2000}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}"),
+            ("directions", "\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}"),
+            ("characters without width", "\u{ad}\u{34f}\u{200b}\u{200c}\u{200d}\u{2060}\u{2064}\u{206f}\u{feff}"),
+            ("fillers", "\u{115f}\u{1160}\u{3164}\u{ffa0}\u{17b4}\u{17b5}\u{16fe4}"),
+            ("variation selectors", "\u{180b}\u{180e}\u{180f}\u{fe00}\u{fe0e}\u{fe0f}\u{e0100}\u{e01ef}"),
+            ("tags", "\u{e0001}\u{e0020}\u{e0041}\u{e007f}"),
+            ("format characters", "\u{600}\u{fff9}\u{fffb}\u{110bd}\u{13430}\u{1bca0}\u{1d173}\u{1d17a}"),
+            ("blank symbols", "\u{2800}\u{fffc}\u{13441}\u{13442}\u{1d159}"),
+            ("private use", "\u{e000}\u{f8ff}\u{f0000}\u{10fffd}"),
+            ("unassigned", "\u{378}\u{2065}\u{fff0}\u{e0000}\u{e0fff}"),
+            ("noncharacters", "\u{fdd0}\u{fdef}\u{fffe}\u{ffff}\u{1fffe}\u{10ffff}"),
+        ] {
+            for character in characters.chars() {
+                let text = format!("a{character}b");
+                assert_eq!((&*one_line(&text), &*inert(&text)), ("a b", "a b"), "{kind}: {character:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_seen_stays() {
+        for text in [
+            "",
+            "a b",
+            "Größe",
+            "e\u{301}",
+            "镜像导入失败",
+            "이미지",
+            "صورة",
+            "चित्र",
+            "\u{26a0}\u{2705}\u{1f6d1}",
+            "\u{fffd}",
+        ] {
+            assert_eq!((&*one_line(text), &*inert(text)), (text, text));
         }
     }
 

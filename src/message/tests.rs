@@ -1,4 +1,7 @@
-use serde_json::{Value, json, value::to_raw_value};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 
 use super::*;
 use crate::import::{Announcement, CarriedDescription, CurrentState, ImageId, Kind, State, Transition};
@@ -343,8 +346,31 @@ fn message_with(text: &str, state: Option<&str>, kind: Kind) -> Message {
     message(&transition(kind, state, state.unwrap_or("ERROR")), &description)
 }
 
+/// Characters that are not seen, one of each kind. The tests of `safe` have more of them.
+const UNSEEN: &str = "\u{7f}\u{a0}\u{ad}\u{34f}\u{115f}\u{2028}\u{202e}\u{2800}\u{3164}\u{e000}\u{fe00}\u{ffa0}\u{fffe}\
+                      \u{ffff}\u{1d159}\u{e0041}\u{e0100}\u{10ffff}";
+
+/// Whether [SQS accepts][sqs] this character. SNS gives up a message that SQS refuses, and nobody learns of it.
+///
+/// [sqs]: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+fn is_accepted_by_sqs(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+}
+
+/// Asserts that SQS accepts every text, before and after SNS has taken it out of the body.
+fn check_characters(message: &Message) {
+    let texts: serde_json::Map<String, Value> = serde_json::from_str(&message.body).expect("JSON");
+    for text in texts.values().map(|text| text.as_str().expect("a text")).chain([message.body.as_str()]) {
+        assert!(text.chars().all(is_accepted_by_sqs), "{text:?}");
+    }
+}
+
 /// Asserts that nothing in the texts for people comes from the service except words.
 fn check_texts(message: &Message) {
+    check_characters(message);
+    for text in ["email", "sms"].map(|name| protocol(message, name)) {
+        assert!(!text.contains(|char| UNSEEN.contains(char)), "{text:?}");
+    }
     let email = protocol(message, "email");
     for line in email.split(['\n', '\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}']) {
         assert!(line.is_empty() || EMAIL_LINES.iter().any(|start| line.starts_with(start)), "{line:?} in {email:?}");
@@ -376,6 +402,8 @@ fn check_chat_text(text: &str) {
         assert!(!line.starts_with(['#', '>', '-', '+', '=', ' ']), "{text:?}");
         assert!(!line.starts_with(|char: char| char.is_ascii_digit()) || line == "123456789012", "{text:?}");
         assert!(!line.contains(|char: char| char.is_control() || "*~`<>&@[]".contains(char)), "{text:?}");
+        let unseen = line.trim_start_matches("\u{26a0}\u{fe0f}").find(|char| UNSEEN.contains(char));
+        assert_eq!(unseen, None, "only our own symbol has a variation selector: {text:?}");
         for word in words(line) {
             let chars: Vec<char> = word.chars().collect();
             // A colon ends a word, except in the ID of the announcement and in a time.
@@ -402,7 +430,7 @@ proptest::proptest! {
 
     #[test]
     fn no_text_from_the_service_forms_markup_or_a_second_line(
-        text in r"([ -~]|[\*_~`<>&@#:|!.\[\]()\\]|\PC|\pC|https://evil\.example/|www\.evil\.example|<!channel>|:fire:|@here|\n# |\n> |\n- |\n1\. ){0,40}",
+        text in r"([ -~]|[\*_~`<>&@#:|!.\[\]()\\]|\PC|\pC|\p{Default_Ignorable_Code_Point}|[\u{2800}\u{fffe}\u{ffff}]|https://evil\.example/|www\.evil\.example|<!channel>|:fire:|@here|\n# |\n> |\n- |\n1\. ){0,40}",
         is_stalled: bool,
     ) {
         let kind = if is_stalled { Kind::Stalled } else { Kind::StateChanged };
@@ -456,6 +484,27 @@ fn an_announcement_of_something_that_is_over_says_so_for_every_kind() {
         let message = late_message(&owed, "VALIDATING", is_overdue);
         assert!(!message.body.contains("This is over"), "{message:?}");
     }
+}
+
+#[test]
+fn json_escapes_what_sqs_refuses_and_keeps_everything_else() {
+    let every: String =
+        ('\0'..='\u{1f}').chain(['\u{7f}', '\u{85}', '\u{fffe}', '\u{ffff}', '\u{1fffe}', '\\']).collect();
+    let mut description = description("ERROR");
+    description["StateMessage"] = json!(every);
+    description["ErrorDetails"] = json!([{"ErrorCode": every, "ErrorMessage": every}]);
+    // A description that an event carries can have any names, and can be escaped already.
+    description[&every] = json!([every, {"\\\u{ffff}": "\\ufffe"}]);
+    let announced = message(&transition(Kind::StateChanged, None, "ERROR"), &description);
+    check_characters(&announced);
+    assert_eq!(default(&announced)["Description"], description);
+
+    let raw = "{\"State\": \"A\", \"\u{fffe}\": \"\\\\\u{ffff}\\ufffe\"}";
+    let carried = CarriedDescription::from_json(RawValue::from_string(raw.to_owned()).expect("JSON"));
+    let (announcement, origin) = (Announcement::new(image(), transition(Kind::StateChanged, None, "A")), origin());
+    let announced = Draft { description: Some(&carried), ..draft(&announcement, &origin) }.message();
+    check_characters(&announced);
+    assert_eq!(default(&announced)["Description"], serde_json::from_str::<Value>(raw).expect("JSON"));
 }
 
 #[test]

@@ -410,19 +410,42 @@ async fn service_text_cannot_forge_lines() {
 
 #[tokio::test]
 async fn invisible_characters_in_service_text_are_replaced() {
-    let invisible: Vec<char> = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{2069}']
-        .into_iter()
-        .flatten()
-        .chain(['\u{61c}', '\u{feff}', '\u{ad}', '\u{e0041}'])
-        .collect();
+    let invisible: Vec<char> =
+        "\u{7f}\u{a0}\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{180e}\u{2003}\u{2800}\u{3164}\u{e000}\u{feff}\u{ffa0}\
+        \u{fff9}\u{fffe}\u{ffff}\u{1d159}\u{e0041}\u{e01ef}\u{10ffff}"
+            .chars()
+            .chain(['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{2069}'].into_iter().flatten())
+            .chain(['\u{fe00}'..='\u{fe0f}', '\u{e0100}'..='\u{e0103}'].into_iter().flatten())
+            .collect();
     let text: String = invisible.iter().flat_map(|character| ['a', *character]).collect();
+    let replaced = "a ".repeat(invisible.len());
     let (email, sms) = email_and_sms(&text, "FAILED").await;
     assert!(!email.contains(&invisible[..]), "{email:?}");
     assert!(!sms.contains(&invisible[..]), "{sms:?}");
-    assert!(
-        email.contains(&format!("WorkSpaces says: {}", "a ".repeat(invisible.len()))),
-        "a space replaces each of them: {email:?}"
-    );
+    assert!(email.contains(&format!("WorkSpaces says: {replaced}")), "a space replaces each of them: {email:?}");
+    let notifications = chat([description(IMAGE, "FAILED").message(&text)]).await;
+    let shown = notifications[0]["content"]["description"].as_str().expect("a string");
+    assert!(shown.contains(&format!("WorkSpaces says: {replaced}")), "{shown:?}");
+}
+
+/// SNS accepts a message that SQS then refuses, and nobody learns of it. The characters that SQS accepts:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+#[tokio::test]
+async fn sqs_accepts_every_character_of_every_text() {
+    let accepted = |character| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
+    let text: String = ('\0'..='\u{ff}').chain("\u{fffd}\u{fffe}\u{ffff}\u{1fffe}\u{1ffff}".chars()).collect();
+    let rig = Setup::new().await.set("CHAT", "true").start().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "ERROR").message(&text).ami(&text).error(&text, &text));
+    rig.check(json!({"ImageId": IMAGE})).await;
+    let published = rig.sns.published().pop().expect("published");
+    for protocol in ["default", "email", "sms", "https"] {
+        let sent = published.body(protocol).expect("a text");
+        assert!(sent.chars().all(accepted), "{protocol}: {sent:?}");
+    }
+    assert!(published.message.chars().all(accepted), "{:?}", published.message);
+    let description = &published.json()["Description"];
+    let error = json!({"ErrorCode": text, "ErrorMessage": text});
+    assert_eq!((&description["StateMessage"], &description["ErrorDetails"][0]), (&json!(text), &error), "unchanged");
 }
 
 /// SNS sends emails as plain text. Markup from the service is therefore harmless and stays as it is.

@@ -90,9 +90,19 @@ async fn payloads_that_are_not_json() {
                 "not JSON: control character (\\u0000-\\u001F) found while parsing a string at line 1 column 39; EXPECTED",
             ),
             case(
-                "a byte order mark",
-                "\u{feff}{\"Imports\": []}",
+                "only a byte order mark",
+                "\u{feff}",
+                "not JSON: EOF while parsing a value at line 1 column 0; EXPECTED",
+            ),
+            case(
+                "two byte order marks",
+                "\u{feff}\u{feff}{\"Imports\": []}",
                 "not JSON: expected value at line 1 column 1; EXPECTED",
+            ),
+            case(
+                "a byte order mark within",
+                "{\"Imports\": \u{feff}[]}",
+                "not JSON: expected value at line 1 column 13; EXPECTED",
             ),
             case(
                 "UTF-16",
@@ -356,12 +366,18 @@ async fn malformed_fields_of_a_record() {
             field(r#""State": 5"#, "Imports[0].State: expected a state (a string), got a number"),
             field(r#""State": {}"#, "Imports[0].State: expected a state (a string), got an object"),
             field(r#""Sequence": -1"#, SEQUENCE),
-            field(r#""Sequence": -0"#, SEQUENCE),
+            field(r#""Sequence": -1.0"#, SEQUENCE),
             field(r#""Sequence": 1.5"#, SEQUENCE),
-            field(r#""Sequence": 1.0"#, SEQUENCE),
-            field(r#""Sequence": 1e2"#, SEQUENCE),
+            field(r#""Sequence": 15e-1"#, SEQUENCE),
+            field(r#""Sequence": 1e-400"#, SEQUENCE),
             field(r#""Sequence": 1e400"#, SEQUENCE),
+            field(r#""Sequence": 1e99999999999999999999"#, SEQUENCE),
+            field(r#""Sequence": 1e-99999999999999999999"#, SEQUENCE),
+            // As floating-point numbers, these are equal to valid ones.
+            field(r#""Sequence": 1.00000000000000000001"#, SEQUENCE),
+            field(r#""Sequence": 9007199254740990.2"#, SEQUENCE),
             field(&huge, SEQUENCE),
+            field(r#""Sequence": 9007199254740991.0"#, SEQUENCE),
             field(r#""Sequence": 9007199254740992"#, SEQUENCE),
             field(r#""Sequence": 18446744073709551615"#, SEQUENCE),
             field(
@@ -377,7 +393,11 @@ async fn malformed_fields_of_a_record() {
             field(r#""Missing": []"#, "Imports[0].Missing: expected an RFC 3339 time, got an array"),
             field(r#""Missing": true"#, "Imports[0].Missing: expected an RFC 3339 time, got a boolean"),
             field(r#""Listed": {}"#, "Imports[0].Listed: expected true or false, got an object"),
-            field(r#""Description": "{}""#, "Imports[0].Description: expected an object, got a string"),
+            field(
+                r#""Name": "mine", "Description": "The image of the sales team", "Created": 1767776400.0"#,
+                "Imports[0].Description: expected an object, got a string, as in the output of \
+                 DescribeWorkspaceImages: send only the ImageId of its images",
+            ),
             field(r#""Description": []"#, "Imports[0].Description: expected an object, got an array"),
             field(r#""Owed": []"#, "Imports[0].Owed: expected an object, got an array"),
             field(r#""Owed": true"#, "Imports[0].Owed: expected an object, got a boolean"),
@@ -437,7 +457,8 @@ async fn malformed_owed_announcements() {
             ),
             owed(r#"{"Kind": "STALLED", "Sequence": 1, "To": "PENDING"}"#, NUMBER),
             owed(r#"{"Kind": "STALLED", "Sequence": 9, "To": "PENDING"}"#, NUMBER),
-            owed(r#"{"Kind": "STALLED", "Sequence": 2.0, "To": "PENDING"}"#, NUMBER),
+            owed(r#"{"Kind": "STALLED", "Sequence": 2.5, "To": "PENDING"}"#, NUMBER),
+            owed(r#"{"Kind": "STALLED", "Sequence": 3.0, "To": "PENDING"}"#, NUMBER),
             owed(r#"{"Kind": "STALLED", "Sequence": -2, "To": "PENDING"}"#, NUMBER),
             owed(r#"{"Kind": "STALLED", "Sequence": 18446744073709551616, "To": "PENDING"}"#, NUMBER),
             owed(

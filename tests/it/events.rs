@@ -2,6 +2,8 @@
 //!
 //! `cargo test --locked --test it events::`
 
+use std::time::Duration;
+
 use aws_lambda_events::eventbridge::EventBridgeEvent;
 use fake_aws::description;
 use serde_json::{Value, json};
@@ -140,6 +142,47 @@ async fn null_counts_as_absent_and_unknown_fields_are_ignored() {
         .await;
     assert_eq!(record["State"], "PENDING");
     assert_eq!(record["Sequence"], 1);
+}
+
+/// Every number whose value is an integer is one, as in JSON Schema. Serializers of some languages write `1.0`.
+#[tokio::test]
+async fn an_integer_can_have_any_form_of_json() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "PENDING"));
+    for (number, sequence) in [
+        ("0", 0),
+        ("-0", 0),
+        ("0.0", 0),
+        ("-0.0e0", 0),
+        ("0e99999999999999999999", 0),
+        ("1.0", 1),
+        ("1e0", 1),
+        ("1E+0", 1),
+        ("10e-1", 1),
+        ("0.01e2", 1),
+        ("1e2", 100),
+        ("1.25e2", 125),
+        ("120.0e-1", 12),
+        ("9007199254740989.00", (1_u64 << 53) - 3),
+        ("9.007199254740989e15", (1 << 53) - 3),
+    ] {
+        let event = format!(r#"{{"Imports": [{{"ImageId": "{IMAGE}", "State": "PENDING", "Sequence": {number}}}]}}"#);
+        let response = rig.send(event.into_bytes(), Duration::from_secs(30)).await.expect(number);
+        assert_eq!(response["Imports"][0]["Sequence"], sequence, "{number}");
+    }
+    let owed = r#"{"Kind": "STATE_CHANGED", "Sequence": 20.0e-1, "From": "PENDING", "To": "VALIDATING"}"#;
+    let event = format!(r#"{{"Imports": [{{"ImageId": "{IMAGE}", "Sequence": 1.0, "Owed": {owed}}}]}}"#);
+    rig.send(event.into_bytes(), Duration::from_secs(30)).await.expect("valid");
+    assert_eq!(announced(&rig.sns), [format!("{IMAGE}#2:VALIDATING")]);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_the_event_is_ignored() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "PENDING"));
+    let event = format!("\u{feff}{{\"Imports\": [{{\"ImageId\": \"{IMAGE}\"}}]}}");
+    let response = rig.send(event.into_bytes(), Duration::from_secs(30)).await.expect("valid");
+    assert_eq!(response["Imports"][0]["State"], "PENDING");
 }
 
 #[tokio::test]

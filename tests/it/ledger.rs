@@ -774,6 +774,38 @@ async fn an_item_without_a_version_can_be_used() {
     }
 }
 
+/// Some tools write every attribute of an item, and NULL for those without a value.
+#[tokio::test]
+async fn an_attribute_that_is_null_counts_as_absent() {
+    for emulator in [ministack(), moto(), dynalite()] {
+        let ledger = WithLedger::with(Setup::new().await, emulator).await;
+        ledger.describe("VALIDATING");
+        let nulls = json!({
+            "ImageId": image(0), "State": null, "Sequence": null, "Owed": null, "Stalled": null, "Missing": null,
+            "UpdatedAt": null, "Version": null,
+        });
+        let owed = json!({"Kind": "STATE_CHANGED", "Sequence": 1, "From": null, "To": "VALIDATING"});
+        ledger.table.put(nulls).await;
+        for (number, name) in ["Stalled", "Missing", "Version", "Sequence", "State"].into_iter().enumerate() {
+            let mut item = json!({"ImageId": image(number + 1), "State": "PENDING", "Owed": owed, "Version": 3});
+            item[name] = Value::Null;
+            ledger.table.put(item).await;
+        }
+        ledger.rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+        let response = ledger.rig.invoke(event((0..6).map(|number| json!({"ImageId": image(number)})))).await;
+        for (number, record) in imports(&response).iter().enumerate() {
+            assert_eq!(record["CheckError"], Value::Null, "{record:#}");
+            assert_eq!((&record["State"], &record["Sequence"]), (&json!("VALIDATING"), &json!(1)), "{record:#}");
+            let item = ledger.table.json(&image(number)).await.expect("an item");
+            assert_eq!(json!([item["State"], item["Stalled"]]), json!(["VALIDATING", false]));
+        }
+        let ids: Vec<String> = (0..6).map(|number| format!("{}#1:VALIDATING", image(number))).collect();
+        let mut published = announced(&ledger.rig.sns);
+        published.sort_unstable();
+        assert_eq!(published, ids);
+    }
+}
+
 /// The ledger also works if a lost write does not say which item won.
 #[tokio::test]
 async fn a_lost_write_without_the_winners_item_publishes_nothing() {

@@ -239,4 +239,26 @@ proptest! {
             json!([record["Sequence"], record["Stalled"], record["Missing"]])
         );
     }
+
+    /// The same number, with zeros at its end and its point anywhere, is read exactly. One more digit makes a fraction.
+    #[test]
+    fn an_integer_is_read_exactly_in_any_form(
+        number in prop_oneof![1..100_i64, 1..1_i64 << 54, Just((1 << 53) - 2)],
+        zeros in 0..30_usize,
+        point in 0..60_usize,
+        one_more in 1..10_u8,
+    ) {
+        let read = |sequence: String| {
+            let event = format!(r#"{{"Imports": [{{"ImageId": "wsi-0a1b2c3d4", "Sequence": {sequence}}}]}}"#);
+            parse(&raw_json(&event), 480).map(|event| event.records[0].checkpoint.sequence).ok()
+        };
+        let digits = format!("{number}{}", "0".repeat(zeros));
+        let digits = format!("{digits:0>0$}", point + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - point);
+        let exponent = point.cast_signed() - zeros.cast_signed();
+        let expected = u64::try_from(number).ok().filter(|number| *number <= (1 << 53) - 2);
+        prop_assert_eq!(read(format!("{whole}.{fraction}0e{exponent}")), expected);
+        prop_assert_eq!(read(format!("{whole}.{fraction}{one_more}e{exponent}")), None);
+        prop_assert_eq!(read(format!("-{whole}.{fraction}0E{exponent}")), None);
+    }
 }

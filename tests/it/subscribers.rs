@@ -47,6 +47,24 @@ async fn a_queue_gets_every_announcement_once() {
     }
 }
 
+/// SNS sends a queue the `default` text itself (raw message delivery), or in JSON of its own.
+#[tokio::test]
+async fn a_queue_gets_text_that_sqs_refuses() {
+    let text = "a\u{fffe}b\u{ffff}c\u{1b}";
+    for emulator in [ministack(), moto()] {
+        let topic = emulator.topic(false).await;
+        let queue = emulator.subscribe(&topic, None).await;
+        let rig = rig(emulator, &topic).await;
+        rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING").message(text));
+        rig.check(json!({"ImageId": IMAGE})).await;
+        let notifications = queue.drain().await;
+        let sent = notifications[0]["Message"].as_str().expect("a string");
+        assert!(!sent.contains(['\u{fffe}', '\u{ffff}', '\u{1b}']), "{sent:?}");
+        let announcement: Value = serde_json::from_str(sent).expect("JSON");
+        assert_eq!(announcement["Description"]["StateMessage"], text);
+    }
+}
+
 #[tokio::test]
 async fn filter_policies_select_announcements() {
     let emulator = ministack();

@@ -86,11 +86,19 @@ fn check_message(message: &Message) {
     assert!(message.attributes.iter().all(|attribute| !attribute.value.is_empty()), "{:?}", message.attributes);
     let texts: Value = serde_json::from_str(&message.body).expect("JSON");
     let text = |protocol: &str| texts[protocol].as_str().expect("a string");
+    for protocol in ["default", "email", "sms", "https"] {
+        assert!(text(protocol).chars().all(is_accepted_by_sqs), "{:?}", text(protocol));
+    }
     assert!(text("sms").chars().count() <= 140, "{}", text("sms"));
     assert!(text("email").contains("https://eu-west-1.console.aws.amazon.com/"), "{}", text("email"));
     let _: &RawValue = serde_json::from_str(text("default")).expect("JSON");
     check_lines(text("email"));
     check_chat(&serde_json::from_str(text("https")).expect("JSON"));
+}
+
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+fn is_accepted_by_sqs(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
 /// Asserts that each line of an email is one of ours, whatever the service says.
