@@ -58,7 +58,7 @@ $(NPM)/installed: tools/npm/package.json tools/npm/package-lock.json .venv-sam/r
 	@touch $@
 
 .PHONY: test
-test: setup lint docs dependencies tools-test github template cargo-test example build sam-build release-test deploy-test contract ## Run every check; CI runs this
+test: setup lint docs dependencies tools-test github template cargo-test build sam-build release-test deploy-test contract ## Run every check; CI runs this
 	@echo 'make test: all checks passed'
 
 .PHONY: lint
@@ -100,14 +100,6 @@ template: setup ## Check template.yaml and the state machines (cfn-lint, sam val
 .PHONY: cargo-test
 cargo-test: setup ## Run all Rust tests except those of the release binary
 	@tools/timed 'cargo test' cargo test --locked --workspace
-
-# The run takes less than 30 seconds. The timeout catches a run that hangs.
-.PHONY: example
-example: setup ## Run the README's local example, and test it as a process
-	@tools/timed 'local run, built' cargo build --locked --example local
-	@tools/timed 'local run' timeout 60 cargo run --locked --example local
-	@tools/timed 'simulator, built' cargo build --locked --package fake-aws --example workspaces
-	@tools/timed 'tests of the local run' timeout 120 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/local
 
 # cargo-lambda's target check calls rustup, which not every toolchain has. This machine's own target is always there.
 .PHONY: build
