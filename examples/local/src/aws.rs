@@ -39,17 +39,12 @@ pub(crate) async fn run(
         }
     };
     check_credentials().await?;
-    let nobody = Nobody::unless_there_is_a_topic().await?;
-    let mut variables = Vec::new();
-    if !is_set("AWS_RETRY_MODE") {
-        // Otherwise, the SDK would take the mode from the AWS CLI's configuration. It panics over `legacy` there.
-        variables.push(("AWS_RETRY_MODE", "standard".to_owned()));
-    }
-    if let Some(nobody) = &nobody {
+    let fake_topic = if is_set("TOPIC_ARN") { None } else { Some(Sns::start().await?) };
+    if fake_topic.is_some() {
         display.note("TOPIC_ARN is not set. The transitions are only shown; nothing is published.\n")?;
-        variables.extend(nobody.variables());
     }
-    let mut lambda = Lambda::start(Environment::Inherited(variables), display.verbose).await?;
+    let environment = Environment::Inherited(variables(fake_topic.as_ref()));
+    let mut lambda = Lambda::start(environment, display.verbose).await?;
     let mut progress = Progress::new(display);
     let mut times = StateTimes::new(false);
     let mut interrupted = pin!(ctrl_c());
@@ -87,7 +82,7 @@ pub(crate) async fn run(
                 if let Some(outcome) = outcome {
                     progress.finish();
                     end(&response, &tracking, &times, display)?;
-                    if nobody.is_some() {
+                    if fake_topic.is_some() {
                         display.note("\nNothing was published, because TOPIC_ARN is not set.")?;
                     }
                     return Ok(outcome.into());
@@ -116,26 +111,20 @@ fn is_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
-/// A fake SNS on this machine, to which nobody has subscribed.
-struct Nobody(Sns);
-
-impl Nobody {
-    async fn unless_there_is_a_topic() -> io::Result<Option<Self>> {
-        if is_set("TOPIC_ARN") {
-            return Ok(None);
-        }
-        Ok(Some(Self(Sns::start().await?)))
+/// The function's variables that differ from the environment. A fake topic takes the announcements, and nobody gets them.
+fn variables(fake_topic: Option<&Sns>) -> Vec<(&'static str, String)> {
+    let mut variables = Vec::new();
+    if !is_set("AWS_RETRY_MODE") {
+        // Otherwise, the SDK would take the mode from the AWS CLI's configuration. It panics over `legacy` there.
+        variables.push(("AWS_RETRY_MODE", "standard".to_owned()));
     }
-
-    /// The variables that make the function publish to nobody.
-    fn variables(&self) -> [(&'static str, String); 3] {
-        [
-            ("TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:nobody".to_owned()),
-            ("AWS_ENDPOINT_URL_SNS", self.0.url()),
-            // A ledger would record as published what nobody has received.
-            ("LEDGER_TABLE", String::new()),
-        ]
+    if let Some(sns) = fake_topic {
+        variables.push(("TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:not-published".to_owned()));
+        variables.push(("AWS_ENDPOINT_URL_SNS", sns.url()));
+        // A ledger would record as published what nobody has received.
+        variables.push(("LEDGER_TABLE", String::new()));
     }
+    variables
 }
 
 /// Prints the event to go on with. If the function was running, this is the event that it had not answered.

@@ -14,11 +14,7 @@ mod state_times;
 mod tracking;
 mod transition;
 
-use std::{
-    io::{self, Write as _, stderr},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use tokio::signal::ctrl_c;
@@ -93,7 +89,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(CLOSED_PIPE);
         }
         // Nobody is left to tell if this fails.
-        let _ = writeln!(stderr(), "error: {error:#}");
+        let _ = Display { data: true, verbose: false }.note(&format!("error: {error:#}"));
         Outcome::NotChecked.into()
     })
 }

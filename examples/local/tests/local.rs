@@ -179,15 +179,22 @@ async fn the_demo_announces_three_imports_and_says_how_to_deploy() {
 }
 
 #[tokio::test]
-async fn a_terminal_breaks_lines_between_words() {
-    for columns in [60, 80] {
-        for arguments in [&[][..], &["--help"]] {
-            let (end, shown) = on_terminal(local(arguments), columns, false).await;
-            assert_eq!(code(&end), 0, "{end:?}");
-            for line in shown.lines() {
-                let is_word = !strip_ansi_codes(line).trim().contains(' ');
-                assert!(measure_text_width(line) <= columns.into() || is_word, "{line}");
-            }
+async fn sixty_columns_break_lines_between_words() {
+    breaks_lines_between_words(60).await;
+}
+
+#[tokio::test]
+async fn eighty_columns_break_lines_between_words() {
+    breaks_lines_between_words(80).await;
+}
+
+async fn breaks_lines_between_words(columns: u16) {
+    for arguments in [&[][..], &["--help"]] {
+        let (end, shown) = on_terminal(local(arguments), columns, false).await;
+        assert_eq!(code(&end), 0, "{end:?}");
+        for line in shown.lines() {
+            let is_word = !strip_ansi_codes(line).trim().contains(' ');
+            assert!(measure_text_width(line) <= columns.into() || is_word, "{line}");
         }
     }
 }
