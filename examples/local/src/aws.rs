@@ -111,7 +111,8 @@ fn is_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
-/// The function's variables that differ from the environment. A fake topic takes the announcements, and nobody gets them.
+/// The function's variables that differ from the environment. A fake topic takes the announcements, and nobody gets
+/// them.
 fn variables(fake_topic: Option<&Sns>) -> Vec<(&'static str, String)> {
     let mut variables = Vec::new();
     if !is_set("AWS_RETRY_MODE") {

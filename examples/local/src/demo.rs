@@ -45,7 +45,8 @@ pub(crate) async fn run(display: Display) -> anyhow::Result<ExitCode> {
     services.workspaces.add_other_image(OTHER_IMAGE);
     display.note(&format!(
         "WorkSpaces lists four images that nobody registered. The function finds out which of them are imports. One \
-         completes, one fails, and one is deleted. {OTHER_IMAGE} was made in another way, so nothing is announced about it."
+         completes, one fails, and one is deleted. {OTHER_IMAGE} was made in another way, so nothing is announced \
+         about it."
     ))?;
     if !display.data {
         display.note("Below is the subject of each announcement's email.\n")?;

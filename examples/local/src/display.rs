@@ -52,8 +52,8 @@ pub(crate) fn subject(message: &Published) -> String {
     message.subject.as_deref().unwrap_or("(no subject)").replacen(&state, &colored(&state), 1)
 }
 
-/// A state, in a color that says how the import goes. Without color if standard output is not a terminal or if `NO_COLOR`
-/// is set.
+/// A state, in a color that says how the import goes. Without color if standard output is not a terminal or if
+/// `NO_COLOR` is set.
 pub(crate) fn colored(state: &str) -> String {
     let styled = style(state);
     let colored = match state {
@@ -65,8 +65,8 @@ pub(crate) fn colored(state: &str) -> String {
     colored.to_string()
 }
 
-/// Breaks lines between words. The rest of a line is indented like its start. A word that is longer than the width, such
-/// as a link, stays whole.
+/// Breaks lines between words. The rest of a line is indented like its start. A word that is longer than the width,
+/// such as a link, stays whole.
 pub(crate) fn wrap(text: &str, width: usize) -> String {
     let mut wrapped = String::new();
     for (index, line) in text.split('\n').enumerate() {

@@ -52,8 +52,8 @@ pub(crate) async fn run(file: &Path, display: Display) -> anyhow::Result<ExitCod
     }
 }
 
-/// A description with the state that follows the record's state, so that there is something to announce. `PENDING` follows
-/// `ERROR` and unknown states.
+/// A description with the state that follows the record's state, so that there is something to announce. `PENDING`
+/// follows `ERROR` and unknown states.
 fn next_state(record: &Record) -> DescriptionBody {
     let states = &STATES[..STATES.len() - 1];
     let known = record.checkpoint.state.as_ref().map_or("", |state| state.as_str());

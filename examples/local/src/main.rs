@@ -33,11 +33,12 @@ const CLOSED_PIPE: u8 = 141;
 /// Runs the function on this machine as Lambda does: in its own process, behind a Lambda Runtime API.
 ///
 /// Without options, it finds three imports on simulated services and tracks them until they end. It shows every
-/// announcement, and the email and the chat card of the import that fails. The run takes less than 30 seconds and fails if
-/// an announcement is missing or wrong. It needs no AWS account.
+/// announcement, and the email and the chat card of the import that fails. The run takes less than 30 seconds and fails
+/// if an announcement is missing or wrong. It needs no AWS account.
 ///
 /// The exit code is 0 on success, 1 if an import has failed (or, without options, if the announcements are wrong), 2 if
-/// the imports could not be checked, 130 after Ctrl-C, and 141 if the reader of the output has gone. Colors appear only on a terminal, and not if `NO_COLOR` is set.
+/// the imports could not be checked, 130 after Ctrl-C, and 141 if the reader of the output has gone. Colors
+/// appear only on a terminal, and not if `NO_COLOR` is set.
 // Each bool is an option of the command line.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Parser)]
@@ -57,7 +58,8 @@ struct Arguments {
     continue_with: Option<PathBuf>,
 
     /// Seconds between two checks with --aws
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "aws", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "aws")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     wait: u64,
 
     /// Run only the simulated services, for `cargo lambda watch`, and print the environment variables to set

@@ -93,8 +93,8 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// Leaves the bars on the screen and the cursor below them. Does not draw, because the `^C` that a terminal shows has
-    /// moved the cursor.
+    /// Leaves the bars on the screen and the cursor below them. Does not draw, because the `^C` that a terminal shows
+    /// has moved the cursor.
     fn drop(&mut self) {
         if !self.all.is_hidden() && !self.bars.is_empty() {
             self.all.set_draw_target(ProgressDrawTarget::hidden());

@@ -32,8 +32,8 @@ pub(crate) async fn run(display: Display) -> anyhow::Result<ExitCode> {
         writeln!(variables, "export {name}={value}")?;
     }
     display.note(
-        "\nSet these variables where you run `cargo lambda watch`. Then invoke the function from a third terminal:\n    \
-         cargo lambda invoke --data-file events/cli.json",
+        "\nSet these variables where you run `cargo lambda watch`. Then invoke the function from a third terminal:\n\
+         \x20   cargo lambda invoke --data-file events/cli.json",
     )?;
     display.note(&format!(
         "\nThese images pass through the following states, {} s each, and then start again. Any other image is in \

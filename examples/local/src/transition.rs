@@ -6,8 +6,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::display::colored;
 
-/// For programs: the transition with the time, the progress, and the codes of the errors. The response has the last two in
-/// the image's record.
+/// For programs: the transition with the time, the progress, and the codes of the errors. The response has the last two
+/// in the image's record.
 pub(crate) fn data(transition: &Value, response: &Value, now: OffsetDateTime) -> anyhow::Result<Value> {
     let record = record(response, &transition["ImageId"]);
     let errors = record["Description"]["ErrorDetails"].as_array().into_iter().flatten();

@@ -97,8 +97,8 @@ async fn end_of(child: Child) -> Output {
     timeout(LIMIT, child.wait_with_output()).await.expect("the program hangs").unwrap()
 }
 
-/// Runs the command with its standard output or its standard error on a terminal with this many columns. Returns what the
-/// terminal gets, too.
+/// Runs the command with its standard output or its standard error on a terminal with this many columns. Returns what
+/// the terminal gets, too.
 async fn on_terminal(mut command: Command, columns: u16, error: bool) -> (Output, String) {
     let size = Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
