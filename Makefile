@@ -64,7 +64,7 @@ $(NPM)/installed: tools/npm/package.json tools/npm/package-lock.json .venv-sam/r
 # What fails fast comes first. All Cargo commands select the whole workspace: with another selection, Cargo would choose
 # other features and compile most dependencies again.
 .PHONY: test
-test: format setup dependencies github template tools-test clippy docs cargo-test contract example build sam-build release-test deploy-test ## Run every check; CI runs this
+test: format setup dependencies github template tools-test clippy docs cargo-test contract build sam-build release-test deploy-test ## Run every check; CI runs this
 	@echo 'make test: all checks passed'
 
 .PHONY: format
@@ -113,14 +113,6 @@ template: setup ## Check template.yaml and the state machines (cfn-lint, sam val
 cargo-test: setup ## Run all Rust tests except those of the release binary
 	@tools/timed 'tests, built' cargo test --locked --workspace --no-run
 	@RUST_TEST_THREADS=$$((3 * $$(getconf _NPROCESSORS_ONLN))) tools/timed 'tests' cargo test --locked --workspace
-
-# The run takes less than 30 seconds. The timeout catches a run that hangs.
-.PHONY: example
-example: setup ## Run the README's local example, and test it as a process
-	@tools/timed 'local run, built' cargo build --locked --example local
-	@tools/timed 'local run' timeout 60 cargo run --locked --example local
-	@tools/timed 'simulator, built' cargo build --locked --package fake-aws --example workspaces
-	@tools/timed 'tests of the local run' timeout 120 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/local
 
 # cargo-lambda's target check calls rustup, which not every toolchain has. This machine's own target is always there.
 .PHONY: build

@@ -32,8 +32,9 @@ def generate(target):
         return (ROOT / f"bootstrap{SUFFIX}").read_text()
     finally:
         # It writes a file next to the Cargo.toml of every package that has a binary.
-        for written in [*ROOT.glob(f"*{SUFFIX}"), *ROOT.glob(f"*/*{SUFFIX}")]:
-            written.unlink()
+        for folders in ("", "*/", "*/*/"):
+            for written in ROOT.glob(f"{folders}*{SUFFIX}"):
+                written.unlink()
 
 
 def reduce(sbom, tree):

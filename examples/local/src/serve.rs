@@ -1,16 +1,17 @@
 //! Runs only the simulated services, for a function that another program runs.
 
-use std::{process::ExitCode, time::Duration};
-
-use serde_json::json;
-use tokio::{
-    signal::ctrl_c,
-    time::{MissedTickBehavior, interval},
+use std::{
+    io::{Write as _, stdout},
+    process::ExitCode,
+    time::Duration,
 };
 
+use serde_json::json;
+use tokio::time::{MissedTickBehavior, interval};
+
 use crate::{
+    display::{Display, subject},
     imports::{MINUTES_IN_STATE, STEP_MINUTES, imports, set_answers},
-    progress::summary,
     services::Services,
 };
 
@@ -21,26 +22,28 @@ const STEP: Duration = Duration::from_secs(5);
 const LOOP_MINUTES: u16 = 300;
 
 /// Serves until Ctrl-C. Prints the environment variables on standard output and everything else on standard error.
-pub(crate) async fn run() -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(display: Display) -> anyhow::Result<ExitCode> {
     let imports = imports();
     let services = Services::start().await?;
     // This answer applies to any image, so it has no `ImageId`.
     services.workspaces.set_default(json!({"State": "VALIDATING", "ProgressPercentage": 62}));
+    let mut variables = stdout();
     for (name, value) in services.environment() {
-        println!("export {name}={value}");
+        writeln!(variables, "export {name}={value}")?;
     }
-    eprintln!(
-        "\nSet these variables where you run `cargo lambda watch`. Then invoke the function from a third terminal:"
-    );
-    eprintln!("    cargo lambda invoke --data-file events/cli.json");
-    eprintln!(
-        "\nThese images pass through the following states, {} s each, and then start again. Any other image is in VALIDATING.",
+    display.note(
+        "\nSet these variables where you run `cargo lambda watch`. Then invoke the function from a third terminal:\n\
+         \x20   cargo lambda invoke --data-file events/cli.json",
+    )?;
+    display.note(&format!(
+        "\nThese images pass through the following states, {} s each, and then start again. Any other image is in \
+         VALIDATING.",
         STEP.as_secs() * u64::from(MINUTES_IN_STATE / STEP_MINUTES)
-    );
+    ))?;
     for import in &imports {
-        eprintln!("    {import}");
+        display.note(&format!("    {import}"))?;
     }
-    eprintln!("\nAnnouncements appear below. Press Ctrl-C to stop.\n");
+    display.note("\nAnnouncements appear below. Press Ctrl-C to stop.\n")?;
 
     let mut messages = services.sns.subscribe();
     let mut steps = interval(STEP);
@@ -52,11 +55,7 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
                 let minutes = clock.next().unwrap_or_default();
                 set_answers(&imports, &services.workspaces, minutes);
             }
-            Some(message) = messages.recv() => eprintln!("{}", summary(&message)),
-            stopped = ctrl_c() => {
-                stopped?;
-                return Ok(ExitCode::SUCCESS);
-            }
+            Some(message) = messages.recv() => display.note(&subject(&message))?,
         }
     }
 }

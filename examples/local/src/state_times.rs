@@ -5,7 +5,7 @@ use std::{iter, time::Duration};
 use console::{measure_text_width, pad_str, style, truncate_str};
 use serde_json::Value;
 
-use crate::progress::colored;
+use crate::display::colored;
 
 /// The width of the column with the states. The longest state has 28 characters.
 const STATES_WIDTH: usize = 28;

@@ -12,8 +12,8 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// The function's environment variables, in addition to those that Lambda sets.
 #[derive(Debug)]
 pub(crate) enum Environment {
-    /// Those of this process.
-    Inherited,
+    /// Those of this process, except for these.
+    Inherited(Vec<(&'static str, String)>),
     /// Only these.
     Only(Vec<(&'static str, String)>),
 }
@@ -30,9 +30,10 @@ impl Lambda {
     pub(crate) async fn start(environment: Environment, verbose: bool) -> anyhow::Result<Self> {
         let api = RuntimeApi::start().await?;
         let mut command = Command::new(env::current_exe()?);
-        if let Environment::Only(variables) = environment {
-            command.env_clear().envs(variables);
-        }
+        match environment {
+            Environment::Inherited(variables) => command.envs(variables),
+            Environment::Only(variables) => command.env_clear().envs(variables),
+        };
         command
             .arg("--function")
             .env("AWS_LAMBDA_RUNTIME_API", api.address())

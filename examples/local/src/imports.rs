@@ -1,8 +1,8 @@
 //! Three simulated imports and a simulated clock.
 //!
-//! The clock advances in steps of five minutes: the demo advances it before each invocation, `--serve` every few seconds.
-//! If the states changed with real time, the demo could miss one on a machine that pauses at the wrong moment, and fail
-//! although nothing is wrong.
+//! The clock advances in steps of five minutes: the demo advances it before each invocation, `--serve` every few
+//! seconds. If the states changed with real time, the demo could miss one on a machine that pauses at the wrong moment,
+//! and fail although nothing is wrong.
 
 use std::{
     fmt,
