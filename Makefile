@@ -135,7 +135,7 @@ release-test: setup ## Test the release binary (run `make build` first)
 .PHONY: deploy-test
 deploy-test: setup ## Deploy the templates with the release binary to an emulator and use them (run `make build` first)
 	@tools/timed 'simulator, built' cargo build --locked --package fake-aws --example workspaces
-	@tools/timed 'tests of the stack' timeout 400 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/deploy
+	@tools/timed 'tests of the stack' timeout 600 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/deploy
 
 # The tool prints what it creates and asks for the ID of the account before it creates anything.
 .PHONY: aws-check

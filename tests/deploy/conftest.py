@@ -45,6 +45,15 @@ MOCKED_ERRORS = {
 CAUSE = "The test says so."
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "last: the other tests use the time that this one waits")
+
+
+def pytest_collection_modifyitems(items):
+    """What takes long begins first and ends last."""
+    items.sort(key=lambda item: 2 if item.get_closest_marker("last") else "test_aws_check.py" not in item.nodeid)
+
+
 class Process:
     """A program that prints its URL as the first line of JSON and exits when its standard input ends."""
 
@@ -113,7 +122,7 @@ def aws(workspaces, mocked_errors):
     command = [sys.executable, ROOT / "tools/emulator.py", "ministack", "--services", SERVICES, *options]
     with Process(*command) as emulator:
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
-        config = botocore.config.Config(retries={"total_max_attempts": 1}, proxies={})
+        config = botocore.config.Config(retries={"total_max_attempts": 1}, proxies={}, inject_host_prefix=False)
         yield lambda service: session.client(service, endpoint_url=emulator.url, config=config)
 
 

@@ -331,8 +331,9 @@ def test_an_existing_topic_can_be_fifo_and_an_existing_table_the_ledger(deploy, 
     assert subscriber.transitions() == [f"{image}#1:PENDING", f"{image}#2:COMPLETED"]
 
 
+@pytest.mark.last
 def test_the_schedule_announces_a_state_once(stack, workspaces):
-    """Waits for two runs of the schedule, one minute apart. Runs late, so that the other tests use the waiting time."""
+    """Waits for two runs of the schedule, one minute apart."""
     for _ in until(170):
         if workspaces.send(WATCHED)["calls"] >= 2:
             break
@@ -348,6 +349,7 @@ def test_the_schedule_announces_a_state_once(stack, workspaces):
     assert (ledger["Item"]["State"], ledger["Item"]["Sequence"]) == ({"S": "VALIDATING"}, {"N": "1"})
 
 
+@pytest.mark.last
 def test_the_default_deployment_announces_an_import_that_nobody_registered(deploy, workspaces):
     """Nothing is set but an email address. Sends what the schedule would send.
 
