@@ -3,10 +3,10 @@
 
     make build aws-check REGION=eu-west-1
 
-It asks Step Functions about every workflow, creates a change set of every template, deploys the core under a random name,
-sends an event through each trigger, and reads the announcements that arrive in a queue. It names images that do not
-exist: the function announces after two checks that it did not find them. In the end, it deletes everything, also after a
-failure or Ctrl-C. The report, target/aws-check.md, can be pasted into an issue. It does not name the account.
+It asks Step Functions about every workflow, creates a change set of every template, deploys the core under a random
+name, sends an event through each trigger, and reads the announcements that arrive in a queue. It names images that do
+not exist: the function announces after two checks that it did not find them. In the end, it deletes everything, also
+after a failure or Ctrl-C. The report, target/aws-check.md, can be pasted into an issue. It does not name the account.
 
 Before it creates anything, it prints what it will create and asks for the ID of the account on the terminal.
 """
@@ -23,14 +23,14 @@ import time
 
 import boto3
 import botocore.exceptions
-from packaging import ADDONS, BOOTSTRAP, CORE, ROOT, packaged
+from sam_package import ADDONS, BOOTSTRAP, CORE, ROOT, packaged
 
 REPORT = ROOT / "target/aws-check.md"
 PLAN = """\
 This creates in {region}, in the account {account}, and deletes in the end:
   - an S3 bucket with the function and the templates
   - a change set of each template, of which only that of template.yaml is executed
-  - the core stack {name}, with a function, a workflow, a schedule that runs every minute, roles, alarms, and a dashboard
+  - the core stack {name}, with a function, a workflow, a schedule, roles, alarms, and a dashboard
   - its ledger, a DynamoDB table
   - a topic for alarms, an SQS queue that subscribes to the announcements, and an EventBridge rule
 It takes about ten minutes and costs less than a dollar. If your account has image imports that are running in this

@@ -25,7 +25,7 @@ import sys
 
 import boto3
 import costs
-from packaging import ADDONS, CORE, ROOT
+from sam_package import ADDONS, CORE, ROOT
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
@@ -43,8 +43,8 @@ HIDDEN = POLICIES | {"Description", "AlarmDescription", "AssertDescription", "Da
 NAMES = re.compile(r"^(Function|Role|Table|Queue|StateMachine|Alarm|Dashboard|Group|Topic|LogGroup|Configuration)?Name$")
 FUNCTION_NAME = "[{Name: FunctionName, Value: !Ref Function}]"
 # Alarms of the core notify the topic that was given or the one for the email address. Those of add-ons need a topic.
-CORE_ALARMS, CORE_TOPIC = ("HasAlarms", "AlarmsSchedule"), "[!If [HasAlarmTopicArn, !Ref AlarmTopicArn, !Ref AlarmTopic]]"
-ADDON_ALARMS, ADDON_TOPIC = ("HasAlarmTopic",), "[!Ref AlarmTopicArn]"
+CORE_ALARMS = ("HasAlarms", "AlarmsSchedule"), "[!If [HasAlarmTopicArn, !Ref AlarmTopicArn, !Ref AlarmTopic]]"
+ADDON_ALARMS = ("HasAlarmTopic",), "[!Ref AlarmTopicArn]"
 BOUNDARY = "!If [HasPermissionsBoundary, !Ref PermissionsBoundary, !Ref AWS::NoValue]"
 LITERALS = re.compile(r"arn:aws|\b[0-9]{12}\b|\b[a-z]{2}-[a-z]+-[0-9]\b")
 # Sids of docs/deployer-policy.json that do not stand for a type of resource.
@@ -265,7 +265,7 @@ def core_faults(template, text, config, metrics):
 
 def template_faults(file, template, core, page):
     """The faults of the core template or of an add-on. `page` describes its parameters."""
-    yield from alarm_faults(template, *((CORE_ALARMS, CORE_TOPIC) if file == CORE else (ADDON_ALARMS, ADDON_TOPIC)))
+    yield from alarm_faults(template, *(CORE_ALARMS if file == CORE else ADDON_ALARMS))
     yield from role_faults(template["Resources"])
     yield from parameter_faults(file, template, page)
     yield from literal_faults(template)

@@ -20,7 +20,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
-from packaging import CORE, packaged  # noqa: E402
+from sam_package import CORE, packaged  # noqa: E402
 
 SIMULATOR = ROOT / "target/debug/examples/workspaces"
 REGION = "eu-west-1"
@@ -33,8 +33,8 @@ WATCHED = "wsi-watched00"
 CONCURRENT_BATCHES = 5
 CHECK = json.loads((ROOT / "statemachine/track-imports.asl.json").read_text())["States"]["Check"]
 ATTEMPTS = 1 + CHECK["Retry"][1]["MaxAttempts"]
-# Errors that the emulator reports in place of a task, for executions of the state machine MOCKED: in each test case, the
-# state, the error that all attempts have, how often the state is entered with it, and the cause.
+# Errors that the emulator reports in place of a task, for executions of the state machine MOCKED: in each test case,
+# the state, the error that all attempts have, how often the state is entered with it, and the cause.
 MOCKED = "mocked"
 MOCKED_ERRORS = {
     "outage": ("Check", "Lambda.TooManyRequestsException", 1),

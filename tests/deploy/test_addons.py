@@ -171,7 +171,8 @@ def test_an_image_that_hangs_leaves_the_others_of_its_batch_settled(stack, many_
     child = json.loads(many_stack.definition("TrackManyArn"))["States"]["List"]["ItemProcessor"]
     del child["ProcessorConfig"]
     child["States"]["Track batch from list"]["Arguments"]["StateMachineArn"] = machine
-    batch = output(stack.run(create({"QueryLanguage": "JSONata", **child}), {"Items": hanging, "BatchInput": {"WaitSeconds": 120}}))
+    event = {"Items": hanging, "BatchInput": {"WaitSeconds": 120}}
+    batch = output(stack.run(create({"QueryLanguage": "JSONata", **child}), event))
     assert (batch["Images"], batch["Completed"], batch["Pending"]) == (2, 1, 1)
 
     definition = definition_of(many_stack)

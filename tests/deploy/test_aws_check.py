@@ -97,7 +97,9 @@ def test_it_cannot_run_by_accident():
     assert "aws-check" not in test
 
 
-@pytest.mark.parametrize(("typed", "goes_on"), [("", False), ("yes", False), ("210987654321", False), ("123456789012", True)])
+@pytest.mark.parametrize(
+    ("typed", "goes_on"), [("", False), ("yes", False), ("210987654321", False), ("123456789012", True)]
+)
 def test_only_the_id_of_the_account_confirms(monkeypatch, capsys, typed, goes_on):
     monkeypatch.setattr("builtins.input", lambda prompt: typed)
     assert aws_check.confirmed(REGION, "123456789012", "name") == goes_on

@@ -127,7 +127,8 @@ def test_the_history_of_three_days_stays_below_the_limit():
 
 
 def test_executions_are_started_again_after_the_same_errors():
-    children = [state for one in ALL.values() for _, state in states(one) if "startExecution" in state.get("Resource", "")]
+    found = [state for one in ALL.values() for _, state in states(one)]
+    children = [state for state in found if "startExecution" in state.get("Resource", "")]
     assert len(children) == 3
     retries = [without_comments(state["Retry"]) for state in children]
     assert retries[0] == retries[1] == retries[2]

@@ -1,5 +1,6 @@
 """Tests of the deployed core stack. They use only the APIs of the services."""
 
+import datetime
 import json
 import re
 
@@ -39,7 +40,7 @@ def mocked(stack):
 
 @pytest.fixture(scope="session", autouse=True)
 def outage(mocked):
-    """An execution during an outage that never ends. It starts first, so that other tests use the time that it takes."""
+    """An execution during an outage that never ends. It starts first, because it takes some seconds."""
     image = new_image()
     # What the caller says about the imports is not what a check found.
     return mocked("outage", image, Status="COMPLETED", AcceptFailed=True), image
@@ -282,6 +283,18 @@ def test_alarms_go_to_the_email_address(stack):
     assert notified == {"CheckErrors", "FunctionErrors", "Schedule"}
 
 
+def invocations_of(stack):
+    """The sum of the metric that ScheduleAlarm watches. The emulator does not count asynchronous errors."""
+    alarm, now = alarms_of(stack)["Schedule"], datetime.datetime.now(datetime.UTC)
+    points = stack.aws("cloudwatch").get_metric_statistics(
+        **{key: alarm[key] for key in ("Namespace", "MetricName", "Dimensions", "Period")},
+        StartTime=now - datetime.timedelta(hours=2),
+        EndTime=now + datetime.timedelta(minutes=5),
+        Statistics=[alarm["Statistic"]],
+    )["Datapoints"]
+    return sum(point[alarm["Statistic"]] for point in points)
+
+
 def test_an_outage_of_three_hours_leaves_nothing_behind(stack, workspaces, image):
     """Sends what the schedule sends in three hours: 36 asynchronous invocations, which all fail."""
     function, name = stack.aws("lambda"), stack.outputs["FunctionName"]
@@ -299,9 +312,12 @@ def test_an_outage_of_three_hours_leaves_nothing_behind(stack, workspaces, image
     workspaces.send({image: [{"Error": "ExpiredTokenException"}]})
     before = workspaces.send(image)["calls"]
     event = json.dumps({"Imports": [{"ImageId": image}]})
+    invocations = invocations_of(stack)
     for _ in range(36):
         function.invoke(FunctionName=name, InvocationType="Event", Payload=event)
+    # Each of them is tried once. ScheduleAlarm stays off, because the invocations count.
     next(True for _ in until(60) if workspaces.send(image)["calls"] == before + 36)
+    assert invocations_of(stack) >= invocations + 36
     execution = stack.start(stack.outputs["TrackImportsArn"], json.loads(event))
     next(True for _ in until(60) if workspaces.send(image)["calls"] >= before + 40)
     # The outage ends. The execution goes on, and the next run of the schedule finds nothing left to announce.

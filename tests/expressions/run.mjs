@@ -7,8 +7,8 @@
 // https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
 //
 // As in Step Functions, an expression reads its data from $states and from variables, and an expression without a
-// result is an error. Step Functions stops an expression after a second, so none may need a fifth of that in CPU time. The
-// table must have rows for every expression of every definition.
+// result is an error. Step Functions stops an expression after a second, so none may need a fifth of that in CPU time.
+// The table must have rows for every expression of every definition.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -34,7 +34,8 @@ const batchOf = (count, make) => Array.from({ length: count }, (_, index) => mak
 const pending = record(A, "VALIDATING");
 const completed = record(B, "COMPLETED");
 const DISK_FULL = { ErrorCode: "DiskFull", ErrorMessage: "No space is left." };
-const FIVE_ERRORS = Array.from({ length: 5 }, () => ({ ErrorCode: "E", ErrorMessage: "x".repeat(60) }));
+const TEXT = "x".repeat(60);
+const FIVE_ERRORS = Array.from({ length: 5 }, () => ({ ErrorCode: "E", ErrorMessage: TEXT }));
 const failed = record(C, "ERROR", { ErrorDetails: [DISK_FULL] });
 
 // ── Input ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -423,9 +424,8 @@ export const TABLE = {
         // The largest responses: 480 imports, with a text or with five errors each.
         [
           input(response(...batchOf(480, (id) => record(id, "ERROR", { ErrorDetails: FIVE_ERRORS })))),
-          `480 of 480 imports failed: ${batchOf(480, (id) => `${id} ERROR (E: ${"x".repeat(60)}), also E, E, E, E`).join(
-            "; ",
-          )}`.slice(0, 32_000),
+          `480 of 480 imports failed: ${batchOf(480, (id) => `${id} ERROR (E: ${TEXT}), also E, E, E, E`).join("; ")}`
+            .slice(0, 32_000),
         ],
         [
           input(response(...batchOf(480, (id) => record(id, "ERROR", { StateMessage: "x".repeat(200) })))),
@@ -513,8 +513,8 @@ export const TABLE = {
     "Track batch from object": trackBatch,
     Images: {
       "Choices[0].Condition": [
-        ...[A, { ImageId: A }, { ImageId: A, State: "PENDING" }, null, 5].map((item) => [input({ Items: [item] }), false]),
-        ...[{ Key: "Imports", Value: [A] }, { Imports: [A] }].map((item) => [input({ Items: [item] }), true]),
+        ...[A, { ImageId: A }, { ImageId: A, State: "PENDING" }, null, 5].map((one) => [input({ Items: [one] }), false]),
+        ...[{ Key: "Imports", Value: [A] }, { Imports: [A] }].map((one) => [input({ Items: [one] }), true]),
         // An item that is not in a batch.
         [input(A), false],
         [input({ ImageId: A }), false],
