@@ -268,10 +268,11 @@ class Check:
         attributes = {"RawMessageDelivery": "true"}
         self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
 
-    def arrived(self, image):
-        """Waits for the announcement that an image was not found."""
+    def arrived(self, image, send=lambda: None):
+        """Waits for the announcement that an image was not found. `send` sends an event until then."""
         sqs = self.client("sqs")
         for _ in until(WAIT_SECONDS, f"the announcement about {image}"):
+            send()
             for message in sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", []):
                 self.received.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
@@ -299,7 +300,7 @@ class Check:
         return f"{len(response['Imports'])} imports"
 
     def rule(self):
-        """Two events on the default bus, which a rule delivers to the function."""
+        """Events on the default bus, which a rule delivers to the function. A new rule misses the first ones."""
         events, function, name = self.client("events"), self.client("lambda"), self.outputs["FunctionName"]
         arn = function.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
         rule = events.put_rule(Name=self.name, EventPattern=json.dumps({"source": [self.name]}))["RuleArn"]
@@ -319,13 +320,7 @@ class Check:
             "DetailType": "Image imports",
             "Detail": json.dumps({"Imports": [{"ImageId": image}]}),
         }
-        table, key = self.outputs["LedgerTable"], {"ImageId": {"S": image}}
-        events.put_events(Entries=[entry])
-        for _ in until(WAIT_SECONDS, "the first check"):
-            if "Item" in self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True):
-                break
-        events.put_events(Entries=[entry])
-        return self.arrived(image)
+        return self.arrived(image, lambda: events.put_events(Entries=[entry]))
 
     def schedule(self):
         return self.arrived(self.watched)
@@ -373,7 +368,10 @@ def main():
     if not BOOTSTRAP.exists():
         parser.error(f"{BOOTSTRAP.relative_to(ROOT)} is missing; run `make build`")
     session = boto3.Session(region_name=region)
-    account = session.client("sts").get_caller_identity()["Account"]
+    try:
+        account = session.client("sts").get_caller_identity()["Account"]
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+        parser.error(f"AWS does not know who you are: {error}")
     # Where cfn-lint says so, the types of these templates do not exist.
     missing = {"cn-": ["chat"], "us-gov-": ["chat", "eventbridge"]}
     absent = [addon for prefix, addons in missing.items() if region.startswith(prefix) for addon in addons]

@@ -10,6 +10,7 @@ from unittest import mock
 
 import check_template
 import costs
+import snapshots
 from check_template import CORE, parse
 
 TEXTS, PAGES = check_template.read()
@@ -69,15 +70,15 @@ class Templates(unittest.TestCase):
 
     def test_snapshots_have_every_grant_and_setting(self):
         """The settings of each resource in its own words. Grants are those that SAM makes of them."""
-        hidden = check_template.HIDDEN
+        hidden = snapshots.HIDDEN
         for file in TEXTS:
-            template = check_template.yaml_parse(TEXTS[file])
+            template = snapshots.yaml_parse(TEXTS[file])
             sections = [template[name] for name in ("Resources", "Conditions", "Rules") if name in template]
-            known, count = [list(check_template.settings(one)) for one in sections], 0
+            known, count = [list(snapshots.settings(one)) for one in sections], 0
             for container, key in (one for section in sections for one in nodes(section, hidden)):
                 saved = container.copy()
                 container[key] = "changed"
-                self.assertFalse([list(check_template.settings(one)) for one in sections] == known, f"{key} in {saved}")
+                self.assertFalse([list(snapshots.settings(one)) for one in sections] == known, f"{key} in {saved}")
                 container.clear()
                 container.extend(saved) if isinstance(container, list) else container.update(saved)
                 count += 1
@@ -85,10 +86,10 @@ class Templates(unittest.TestCase):
 
     def test_grants_have_every_member_of_every_statement(self):
         for file in TEXTS:
-            for resource in check_template.made(TEXTS[file]).values():
+            for resource in snapshots.made(TEXTS[file]).values():
                 for statement in re.findall(r'"Sid": "\w+"', json.dumps(resource)):
                     sid = statement.split('"')[3]
-                    self.assertTrue(any(f"Sid: {sid}" in one for one in check_template.grants(resource)), sid)
+                    self.assertTrue(any(f"Sid: {sid}" in one for one in snapshots.grants(resource)), sid)
 
     def test_a_change_without_its_snapshot_is_found(self):
         message = "grants.txt does not match"

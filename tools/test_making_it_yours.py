@@ -9,9 +9,10 @@ import tomllib
 import unittest
 
 import check_template
+import snapshots
 
 ROOT = check_template.ROOT
-TEMPLATE = check_template.yaml_parse((ROOT / "template.yaml").read_text())
+TEMPLATE = snapshots.yaml_parse((ROOT / "template.yaml").read_text())
 PAGE = (ROOT / "docs/making-it-yours.md").read_text()
 EXAMPLE = (ROOT / "samconfig.example.toml").read_text()
 
@@ -37,13 +38,13 @@ def added(template, lines):
 
 def resources(template):
     """The resources that SAM makes of a template."""
-    return check_template.transformed(template)["Resources"]
+    return snapshots.transformed(template)["Resources"]
 
 
 class MakingItYours(unittest.TestCase):
     def test_each_block_fits_into_the_template(self):
         before = resources(TEMPLATE)
-        found = [check_template.yaml_parse(block) for block in blocks("yaml")]
+        found = [snapshots.yaml_parse(block) for block in blocks("yaml")]
         self.assertEqual(len(found), 4)
         for lines in found:
             for name, resource in lines["Resources"].items():
@@ -53,7 +54,7 @@ class MakingItYours(unittest.TestCase):
             self.assertNotEqual(before, after)
 
     def test_the_alias_is_what_the_schedule_and_the_workflow_invoke(self):
-        lines = next(check_template.yaml_parse(block) for block in blocks("yaml") if "AutoPublishAlias" in block)
+        lines = next(snapshots.yaml_parse(block) for block in blocks("yaml") if "AutoPublishAlias" in block)
         made = resources(added(copy.deepcopy(TEMPLATE), lines))
         alias = {"Ref": "FunctionAliaslive"}
         self.assertEqual(made["FunctionSchedule"]["Properties"]["Target"]["Arn"], alias)

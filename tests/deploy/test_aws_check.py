@@ -34,9 +34,9 @@ def make_check(aws):
     return make
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def run(make_check):
-    """A run in a thread, which starts before the other tests."""
+    """A run in a thread."""
     check = make_check()
     thread = threading.Thread(target=check.run)
     thread.start()
@@ -59,8 +59,8 @@ def leftovers(aws, check):
     return [name for name in names if check.name in name]
 
 
-def test_a_run_that_is_interrupted_deletes_everything(aws, make_check):
-    """Like Ctrl-C in the middle."""
+def test_a_run_that_is_interrupted_deletes_everything(aws, make_check, run):
+    """Like Ctrl-C in the middle. The other run starts here, before the other tests, and goes on."""
 
     def interrupt(_):
         raise Interrupted
@@ -92,6 +92,8 @@ def test_it_cannot_run_by_accident():
     assert without_region.returncode == 2 and "--region" in without_region.stderr
     without_terminal = started("--region", REGION)
     assert without_terminal.returncode == 2 and "needs a terminal" in without_terminal.stderr
+    without_credentials = started("--region", REGION, terminal=True)
+    assert without_credentials.returncode == 2 and "who you are" in without_credentials.stderr
     make = (ROOT / "Makefile").read_text()
     (test,) = (line for line in make.splitlines() if line.startswith("test:"))
     assert "aws-check" not in test
