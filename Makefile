@@ -101,9 +101,14 @@ github: setup ## Check the workflows, issue forms, and Dependabot configuration 
 
 # `sam validate` requires a Region but does not call it.
 .PHONY: template
-template: setup ## Check template.yaml and the state machines (cfn-lint, sam validate, asl-validator, expressions, permissions, names)
-	@tools/timed 'cfn-lint' .venv-sam/bin/cfn-lint --include-checks I --template template.yaml
-	@AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 tools/timed 'sam validate' .venv-sam/bin/sam validate --lint --template template.yaml
+template: setup ## Check the templates and the state machines (cfn-lint, sam validate, asl-validator, expressions, permissions, names, costs)
+	@tools/timed 'cfn-lint' .venv-sam/bin/cfn-lint --include-checks I --regions us-east-1 us-gov-west-1 cn-northwest-1 \
+		--template template.yaml addons/pipeline.yaml addons/track-many.yaml addons/track-new-imports.yaml
+	@tools/timed 'cfn-lint, no GovCloud' .venv-sam/bin/cfn-lint --include-checks I --regions us-east-1 cn-northwest-1 --template addons/eventbridge.yaml
+	@tools/timed 'cfn-lint, no partitions' .venv-sam/bin/cfn-lint --include-checks I --regions us-east-1 --template addons/chat.yaml
+	@for template in template.yaml addons/pipeline.yaml addons/track-many.yaml; do \
+		AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 tools/timed "sam validate $$template" .venv-sam/bin/sam validate --template $$template; \
+	done
 	@tools/timed 'template' .venv/bin/python tools/check_template.py --definitions target/statemachine
 	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'asl-validator' $(NPM)/node_modules/.bin/asl-validator $(patsubst statemachine/%,--json-path target/statemachine/%,$(wildcard statemachine/*.asl.json))
 	@tools/timed 'expressions' .venv-sam/bin/node tests/expressions/run.mjs
@@ -133,9 +138,14 @@ release-test: setup ## Test the release binary (run `make build` first)
 
 # Two of the minutes are spent waiting for two runs of the schedule, at its shortest interval.
 .PHONY: deploy-test
-deploy-test: setup ## Deploy template.yaml with the release binary to an emulator and use it (run `make build` first)
+deploy-test: setup ## Deploy the templates with the release binary to an emulator and use them (run `make build` first)
 	@tools/timed 'examples, built' cargo build --locked --workspace --examples
-	@tools/timed 'tests of the stack' timeout 400 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/deploy
+	@tools/timed 'tests of the stack' timeout 600 .venv/bin/python -m pytest --quiet -p no:cacheprovider tests/deploy
+
+# The tool prints what it creates and asks for the ID of the account before it creates anything.
+.PHONY: aws-check
+aws-check: setup ## Test the templates in the real account of your credentials, in REGION (run `make build` first)
+	@.venv/bin/python tools/aws_check.py $(if $(REGION),--region $(REGION))
 
 # The pictures need chromium, pngquant, and fonts; see tools/gallery.py. `make tools-test` only compares the page.
 .PHONY: gallery

@@ -1,4 +1,4 @@
-"""Deploys template.yaml on an emulator of AWS and provides the stack to the tests.
+"""Deploys template.yaml and the add-ons on an emulator of AWS and provides the stacks to the tests.
 
 The emulator runs the release binary of the function. It does not emulate WorkSpaces image imports, so the function
 calls the project's own simulator for them. The endpoints come from environment variables of the emulator, which
@@ -6,45 +6,52 @@ functions inherit. The other variables of the function are those of the template
 """
 
 import functools
-import io
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import time
 import uuid
-import zipfile
 
 import boto3
 import botocore.config
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BOOTSTRAP = ROOT / "target/lambda/bootstrap/bootstrap"
+sys.path.insert(0, str(ROOT / "tools"))
+from sam_package import CORE, packaged  # noqa: E402
+
 SIMULATOR = ROOT / "target/debug/examples/workspaces"
 REGION = "eu-west-1"
 # The emulator's names of the services.
 SERVICES = "cloudformation,dynamodb,events,iam,kms,lambda,logs,monitoring,s3,scheduler,sns,sqs,states,sts"
-# Each second that a workflow waits takes a millisecond here.
-WAIT_SCALE = 0.001
+# Each second that a workflow waits takes a tenth of a millisecond here.
+WAIT_SCALE = 0.0001
 # The image that the stack's schedule checks.
 WATCHED = "wsi-watched00"
 CONCURRENT_BATCHES = 5
 CHECK = json.loads((ROOT / "statemachine/track-imports.asl.json").read_text())["States"]["Check"]
-# Errors that the emulator reports in place of the function, for executions of the state machine MOCKED. Each test case
-# names states and the errors of their first runs. In later runs, a state invokes the function.
+ATTEMPTS = 1 + CHECK["Retry"][1]["MaxAttempts"]
+# Errors that the emulator reports in place of a task, for executions of the state machine MOCKED: in each test case,
+# the state, the error that all attempts have, how often the state is entered with it, and the cause.
 MOCKED = "mocked"
-DENIED = "User: a is not authorized to perform: lambda:InvokeFunction (Service: AWSLambda; Status Code: 403)"
 MOCKED_ERRORS = {
-    "temporary": {"Check": CHECK["Catch"][0]["ErrorEquals"]},
-    "denied": {"Check": ["Lambda.AWSLambdaException"], "Check again": ["Lambda.AWSLambdaException"]},
-    "denied-once": {"Check": ["Lambda.AWSLambdaException"]},
-    "permanent": {"Check": ["InvalidConfiguration"]},
-    "too-large": {"Check": ["States.DataLimitExceeded"]},
-    "unknown": {"Check": ["WorkSpaces.NewException"]},
+    "outage": ("Check", "Lambda.TooManyRequestsException", 1),
+    **{name: ("Check", name, 1) for name in CHECK["Retry"][0]["ErrorEquals"]},
+    # Step Functions reports an error like this if the model of the API does not have its name.
+    "rate": ("Import image", "WorkSpaces.WorkSpacesException", 2, "Rate exceeded (Service: WorkSpaces)"),
 }
+CAUSE = "The test says so."
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "last: the other tests use the time that this one waits")
+
+
+def pytest_collection_modifyitems(items):
+    """What takes long begins first and ends last."""
+    items.sort(key=lambda item: 2 if item.get_closest_marker("last") else "test_aws_check.py" not in item.nodeid)
 
 
 class Process:
@@ -89,18 +96,14 @@ def workspaces():
 def mocked_errors(tmp_path_factory):
     """A file with MOCKED_ERRORS in the format of the emulator."""
 
-    def response(case, errors):
-        cause = DENIED if case.startswith("denied") else "The test says so."
-        return {str(run): {"Throw": {"Error": error, "Cause": cause}} for run, error in enumerate(errors)}
-
-    cases = {case: {state: f"{case} {state}" for state in states} for case, states in MOCKED_ERRORS.items()}
+    cases = {case: {state: case} for case, (state, *_) in MOCKED_ERRORS.items()}
     responses = {
-        f"{case} {state}": response(case, errors)
-        for case, states in MOCKED_ERRORS.items()
-        for state, errors in states.items()
+        case: {f"0-{count - 1}": {"Throw": {"Error": error, "Cause": cause[0] if cause else CAUSE}}}
+        for case, (_, error, count, *cause) in MOCKED_ERRORS.items()
     }
+    machines = {name: {"TestCases": cases} for name in (MOCKED, f"{MOCKED}-pipeline")}
     file = tmp_path_factory.mktemp("emulator") / "mocked-errors.json"
-    file.write_text(json.dumps({"StateMachines": {MOCKED: {"TestCases": cases}}, "MockedResponses": responses}))
+    file.write_text(json.dumps({"StateMachines": machines, "MockedResponses": responses}))
     return file
 
 
@@ -119,7 +122,7 @@ def aws(workspaces, mocked_errors):
     command = [sys.executable, ROOT / "tools/emulator.py", "ministack", "--services", SERVICES, *options]
     with Process(*command) as emulator:
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
-        config = botocore.config.Config(retries={"total_max_attempts": 1}, proxies={})
+        config = botocore.config.Config(retries={"total_max_attempts": 1}, proxies={}, inject_host_prefix=False)
         yield lambda service: session.client(service, endpoint_url=emulator.url, config=config)
 
 
@@ -143,30 +146,6 @@ def image():
     return new_image()
 
 
-def packaged(template, put):
-    """The template as `sam package` returns it, as far as the emulator supports it.
-
-    `put` uploads a file, and its S3 address replaces the local path.
-    """
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        entry = zipfile.ZipInfo("bootstrap")
-        entry.external_attr = 0o755 << 16
-        file.writestr(entry, BOOTSTRAP.read_bytes())
-    replacements = {"CodeUri: .\n": f"CodeUri: {put('function.zip', archive.getvalue())}\n"}
-    for definition in (ROOT / "statemachine").glob("*.asl.json"):
-        local = f"DefinitionUri: statemachine/{definition.name}\n"
-        replacements[local] = f"DefinitionUri: {put(definition.name, definition.read_bytes())}\n"
-    for local, uploaded in replacements.items():
-        assert template.count(local) == 1, f"template.yaml must contain {local!r} once"
-        template = template.replace(local, uploaded)
-    # The emulator's CloudFormation refuses alarms on math expressions.
-    plain = "Namespace: AWS/Scheduler\n      MetricName: InvocationAttemptCount\n      Statistic: Sum\n      Period: 3600\n"
-    template, count = re.subn(r"(?<=\n      )Metrics:\n(        .*\n)+", plain, template)
-    assert count == 1, "ScheduleAlarm must be the only alarm on a math expression"
-    return template
-
-
 class Stack:
     """A deployed stack."""
 
@@ -174,7 +153,7 @@ class Stack:
         self.aws = aws
         self.name = name
         described = aws("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
         self.states = aws("stepfunctions")
 
     def delete(self):
@@ -198,7 +177,7 @@ class Stack:
     def schedule(self):
         """The settings of the deployed schedule."""
         name = self.physical_id("FunctionSchedule").rpartition("/")[2].rpartition("|")[2]
-        return self.aws("scheduler").get_schedule(Name=name, GroupName=self.physical_id("ScheduleGroup"))
+        return self.aws("scheduler").get_schedule(Name=name)
 
     def physical_id(self, logical_id):
         cloudformation = self.aws("cloudformation")
@@ -224,6 +203,10 @@ class Stack:
 
     def subscribe(self, image):
         """A queue that receives only the announcements about one image."""
+        return self.queue({"ImageId": [image]})
+
+    def queue(self, filter_policy):
+        """A queue that receives the announcements that match a filter policy."""
         sqs, fifo = self.aws("sqs"), self.outputs["TopicArn"].endswith(".fifo")
         url = sqs.create_queue(
             QueueName=f"subscriber-{uuid.uuid4()}" + (".fifo" if fifo else ""),
@@ -243,7 +226,7 @@ class Stack:
             ],
         }
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-        attributes = {"RawMessageDelivery": "true", "FilterPolicy": json.dumps({"ImageId": [image]})}
+        attributes = {"RawMessageDelivery": "true", "FilterPolicy": json.dumps(filter_policy)}
         self.aws("sns").subscribe(
             TopicArn=self.outputs["TopicArn"], Protocol="sqs", Endpoint=arn, Attributes=attributes
         )
@@ -253,29 +236,12 @@ class Stack:
         """The definition of a deployed state machine, as JSON text."""
         return self.states.describe_state_machine(stateMachineArn=self.outputs[output])["definition"]
 
-    @functools.cached_property
-    def track_many(self):
-        """The ARN of a copy of TrackMany that works in the emulator."""
-        return self.create(self.track_many_definition())
-
-    def track_many_definition(self):
-        """The definition of TrackMany with a number as MaxConcurrency.
-
-        It is an expression, which the emulator does not evaluate for a Distributed Map.
-        """
-        definition = json.loads(self.definition("TrackManyArn"))
-        for name in ["List", "Object"]:
-            state = definition["States"][name]
-            assert state["MaxConcurrency"] == f"{{% {CONCURRENT_BATCHES} %}}"
-            state["MaxConcurrency"] = CONCURRENT_BATCHES
-        return definition
-
-    def create(self, definition, name=None):
-        """Creates a state machine from a changed definition, and returns its ARN."""
+    def create(self, definition, name=None, role="TrackImportsArn"):
+        """Creates a state machine from a changed definition, with the role of a deployed one, and returns its ARN."""
         return self.states.create_state_machine(
             name=name or f"copy-{uuid.uuid4()}",
             definition=json.dumps(definition),
-            roleArn=self.states.describe_state_machine(stateMachineArn=self.outputs["TrackManyArn"])["roleArn"],
+            roleArn=self.states.describe_state_machine(stateMachineArn=self.outputs[role])["roleArn"],
         )["stateMachineArn"]
 
     def execution_of(self, output, image):
@@ -342,18 +308,18 @@ def until(limit):
 
 @pytest.fixture(scope="session")
 def deploy(aws, bucket):
-    """Deploys template.yaml like `sam deploy`: `deploy(name, Parameter="value", …)`.
+    """Deploys a template like `sam deploy`: `deploy(name, Parameter="value", …)`.
 
-    With `operation="update"`, it updates an existing stack. `change` changes the text of the template. `Discover` is
-    false by default, so that the schedule of one stack does not find the images of another. A parameter that is None
-    has the default of the template.
+    With `operation="update"`, it updates an existing stack. `change` changes the text of the template. In the core
+    template, `Discover` is false by default, so that the schedule of one stack does not find the images of another. A
+    parameter that is None has the default of the template.
     """
 
     def put(key, body):
         aws("s3").put_object(Bucket=bucket, Key=key, Body=body)
         return f"s3://{bucket}/{key}"
 
-    template = packaged((ROOT / "template.yaml").read_text(), put)
+    texts = functools.cache(lambda template: packaged(template, put))
     architecture = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
 
     def settled(name):
@@ -370,10 +336,11 @@ def deploy(aws, bucket):
         ]
         return status, failed
 
-    def run(name, operation="create", change=lambda text: text, **parameters):
-        parameters = {"Architecture": architecture, "Discover": "false", **parameters}
+    def run(name, template=CORE, operation="create", change=lambda text: text, **parameters):
+        if template == CORE:
+            parameters = {"Architecture": architecture, "Discover": "false", **parameters}
         given = {key: value for key, value in parameters.items() if value is not None}
-        put(f"{name}.yaml", change(template).encode())
+        put(f"{name}.yaml", change(texts(template)).encode())
         getattr(aws("cloudformation"), f"{operation}_stack")(
             StackName=name,
             # Like `sam deploy`, because a template in the request itself can have at most 51,200 bytes.
@@ -384,24 +351,36 @@ def deploy(aws, bucket):
         status, failed = settled(name)
         assert status == f"{operation.upper()}_COMPLETE", "\n".join([status, *failed])
         stack = Stack(aws, name)
-        stack.allow_batches()
+        if template == CORE:
+            stack.allow_batches()
         return stack
 
     return run
 
 
 @pytest.fixture(scope="session")
-def stack(deploy, bucket):
-    """A stack with every optional part turned on, except for discovery and Slack."""
+def stack(deploy):
+    """A core stack with an email address and a dashboard. Its schedule checks one image every minute."""
     stack = deploy(
         "image-imports",
-        ConcurrentBatches=str(CONCURRENT_BATCHES),
-        ImageListBucket=bucket,
-        Pipeline="true",
+        Dashboard="true",
+        Email="images@example.com",
         ScheduleExpression="rate(1 minute)",
-        TrackNewImports="true",
         WatchedImports=json.dumps([{"ImageId": WATCHED}]),
     )
     # Subscribes before the schedule runs for the first time, a minute from now.
     stack.watcher = stack.subscribe(WATCHED)
     return stack
+
+
+@pytest.fixture(scope="session")
+def addon(deploy, stack):
+    """Deploys an add-on with the outputs of the core stack that it takes: `addon(name, Parameter="value", …)`."""
+
+    def run(name, change=lambda text: text, **parameters):
+        template = f"addons/{name}.yaml"
+        text = (ROOT / template).read_text()
+        outputs = {key: value for key, value in stack.outputs.items() if f"\n  {key}:\n" in text}
+        return deploy(f"addon-{name}", template, change=change, **{**outputs, **parameters})
+
+    return run

@@ -3,11 +3,10 @@
 import json
 import uuid
 
-import botocore.exceptions
 import pytest
 
-from conftest import ROOT
-from test_stack import ERROR, new_image, output
+from conftest import MOCKED, ROOT, new_image
+from test_stack import ERROR, output
 
 IMPORT = {
     "ImageSource": {"Ec2ImageId": "ami-0123456789abcdef0"},
@@ -43,10 +42,15 @@ def image(workspaces, name):
     return image
 
 
+@pytest.fixture(scope="module")
+def deployed(addon):
+    return addon("pipeline")
+
+
 @pytest.fixture
-def pipeline(stack):
+def pipeline(stack, deployed):
     """Runs ImportToBundle and waits until it has ended."""
-    return lambda event: stack.run(stack.outputs["ImportToBundleArn"], event)
+    return lambda event: stack.run(deployed.outputs["ImportToBundleArn"], event)
 
 
 def test_a_completed_import_becomes_a_bundle(stack, workspaces, pipeline, name, image):
@@ -107,12 +111,12 @@ def test_every_parameter_can_be_set(stack, workspaces, pipeline, name, image):
         "RootStorage": {"Capacity": "100"},
         "Tags": tags,
     }
-    end = pipeline({"Import": import_, "Bundle": bundle, "WaitSeconds": 45})
+    end = pipeline({"Import": import_, "Bundle": bundle, "WaitSeconds": 145})
     assert output(end)["Bundle"]["RootStorage"] == {"Capacity": "100"}
     assert workspaces.send(name)["creations"] == [import_]
     assert workspaces.send(bundle["BundleName"])["creations"] == [{**bundle, "ImageId": image}]
     tracked = stack.states.describe_execution(executionArn=stack.execution_of("TrackImportsArn", image))
-    assert json.loads(tracked["input"])["WaitSeconds"] == 45
+    assert json.loads(tracked["input"])["WaitSeconds"] == 145
 
 
 @pytest.mark.parametrize(
@@ -143,6 +147,14 @@ def test_a_failed_import_names_every_error_code(stack, workspaces, pipeline, nam
         ),
         ({"Import": {**IMPORT, "ImageName": "golden"}}, "Bundle.ComputeType, Bundle.UserStorage"),
         ({"Import": {**IMPORT, "ImageName": None}, "Bundle": BUNDLE}, "Import.ImageName"),
+        ({"Import": {**IMPORT, "ImageName": "golden"}, "Bundle": [BUNDLE]}, "Bundle.ComputeType, Bundle.UserStorage"),
+        *(
+            (
+                {"Import": other, "Bundle": BUNDLE},
+                "Import.ImageName, Import.ImageSource, Import.InfrastructureConfigurationArn, Import.OsVersion",
+            )
+            for other in [None, "golden", [IMPORT]]
+        ),
     ],
 )
 def test_an_incomplete_input_is_refused_before_the_import(stack, pipeline, event, missing):
@@ -160,7 +172,10 @@ def test_a_refused_import_ends_the_execution_with_the_error_of_workspaces(stack,
     assert stack.entered(end["executionArn"]) == STATES[:4]
 
 
-def test_a_throttled_import_is_repeated(workspaces, pipeline, name, image):
+THROTTLED = [*STATES[:3], *["Import image", "Throttled", "Wait"] * 2, *STATES[3:]]
+
+
+def test_a_throttled_import_is_repeated(stack, workspaces, pipeline, name, image):
     import_ = {"ImageId": image, "State": "PENDING"}
     workspaces.send({
         name: [{"Error": "ThrottlingException", "Times": 2}, import_, {"WorkspaceBundle": {"BundleId": "wsb-1"}}],
@@ -169,12 +184,24 @@ def test_a_throttled_import_is_repeated(workspaces, pipeline, name, image):
     end = pipeline({"Import": {**IMPORT, "ImageName": name}, "Bundle": BUNDLE})
     assert output(end)["BundleId"] == "wsb-1"
     assert ["ImageId" in request for request in workspaces.send(name)["creations"]] == [False] * 3 + [True]
+    assert stack.entered(end["executionArn"]) == THROTTLED
 
 
-def test_an_import_that_may_have_started_is_not_repeated(workspaces, pipeline, name):
-    workspaces.send({name: [{"Error": "InternalServerException"}]})
+def test_throttling_under_the_name_of_all_unknown_errors_is_repeated(stack, deployed, workspaces, name, image):
+    workspaces.send({image: ["COMPLETED"]})
+    definition = json.loads(deployed.definition("ImportToBundleArn"))
+    machine = deployed.create(definition, f"{MOCKED}-pipeline", role="ImportToBundleArn")
+    end = stack.run(f"{machine}#rate", {"Import": {**IMPORT, "ImageName": name}, "Bundle": BUNDLE})
+    assert output(end)["ImageId"] == image
+    assert stack.entered(end["executionArn"]) == THROTTLED
+
+
+@pytest.mark.parametrize("code", ["InternalServerException", "WorkSpacesException"])
+def test_an_import_that_may_have_started_is_not_repeated(workspaces, pipeline, name, code):
+    workspaces.send({name: [{"Error": code}]})
     end = pipeline({"Import": {**IMPORT, "ImageName": name}, "Bundle": BUNDLE})
-    assert (end["status"], end["error"]) == ("FAILED", "WorkSpaces.InternalServerException")
+    assert (end["status"], end["error"]) == ("FAILED", f"WorkSpaces.{code}")
+    assert end["cause"] == "The script says so."
     assert len(workspaces.send(name)["creations"]) == 1
 
 
@@ -211,10 +238,3 @@ def test_the_loop_in_the_documentation_works_without_the_function(stack, workspa
     end = stack.run(machine, {"ImageId": image})
     output(end)
     assert stack.entered(end["executionArn"]) == [*["Describe", "Settled", "Wait"] * 2, "Describe", "Settled", "Publish"]
-
-
-def test_the_default_stack_has_no_pipeline(deploy):
-    stack = deploy("without-pipeline")
-    assert "ImportToBundleArn" not in stack.outputs
-    with pytest.raises(botocore.exceptions.ClientError):
-        stack.physical_id("ImportToBundleRole")

@@ -7,7 +7,8 @@
 // https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
 //
 // As in Step Functions, an expression reads its data from $states and from variables, and an expression without a
-// result is an error. The table must have rows for every expression of every definition.
+// result is an error. Step Functions stops an expression after a second, so none may need a fifth of that in CPU time.
+// The table must have rows for every expression of every definition.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -64,6 +65,7 @@ async function evaluate(expression, { variables, ...states }) {
   }
 }
 
+const LIMIT_MS = 200;
 const problems = [];
 let expressionCount = 0;
 let rowCount = 0;
@@ -77,7 +79,11 @@ for (const [machine, definition] of Object.entries(machines)) {
       expressionCount += 1;
       rowCount += rows.length;
       for (const [given, expected] of rows) {
+        const begun = process.cpuUsage();
         const actual = await evaluate(expression, structuredClone(given));
+        const { user, system } = process.cpuUsage(begun);
+        const took = (user + system) / 1000;
+        if (took > LIMIT_MS) problems.push(`${place}: took ${Math.round(took)} ms`);
         if (isDeepStrictEqual(actual, expected)) continue;
         const [result, other] = [actual, expected].map((value) => JSON.stringify(value));
         problems.push(`${place}: ${JSON.stringify(given)}\n  results in ${result}\n  instead of ${other}`);

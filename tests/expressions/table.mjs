@@ -34,6 +34,8 @@ const batchOf = (count, make) => Array.from({ length: count }, (_, index) => mak
 const pending = record(A, "VALIDATING");
 const completed = record(B, "COMPLETED");
 const DISK_FULL = { ErrorCode: "DiskFull", ErrorMessage: "No space is left." };
+const TEXT = "x".repeat(60);
+const FIVE_ERRORS = Array.from({ length: 5 }, () => ({ ErrorCode: "E", ErrorMessage: TEXT }));
 const failed = record(C, "ERROR", { ErrorDetails: [DISK_FULL] });
 
 // ── Input ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -56,6 +58,7 @@ const PIPELINE_REQUIRED = [
   ...["Import.ImageName", "Import.ImageSource", "Import.InfrastructureConfigurationArn", "Import.OsVersion"],
   ...["Bundle.ComputeType", "Bundle.UserStorage"],
 ];
+const NOT_OBJECTS = [null, "", "text", 5, true, [], [PIPELINE.Import], [PIPELINE.Import, PIPELINE.Import]];
 const IMPORT_DEFAULTS = {
   ImageDescription: "Imported by workspaces-image-import",
   ComputeType: "BASE",
@@ -63,6 +66,12 @@ const IMPORT_DEFAULTS = {
   Platform: "WINDOWS",
 };
 const BUNDLE_DEFAULTS = { BundleDescription: "Created by workspaces-image-import" };
+
+const RATE_EXCEEDED = {
+  Error: "WorkSpaces.WorkSpacesException",
+  Cause: "Rate exceeded (Service: WorkSpaces, Status Code: 400, Request ID: 1)",
+};
+const refused = (Refused, Refusals = 1) => ({ variables: { Refused, Refusals } });
 
 /** WaitSeconds for the batches: the value of the caller, or null. */
 const FORWARDED_WAIT = [
@@ -84,32 +93,13 @@ const PAYLOAD = [
   [{ result: { Payload: null } }, null],
   [{ result: {} }, FAILS],
 ];
-const retried = (RetryCount) => ({ variables: { EventCount: 5 }, context: { State: { RetryCount } } });
-const EVENT_COUNT = [
-  [retried(0), 14],
-  [retried(3), 23],
-  [{ variables: { EventCount: 5 }, context: { State: {} } }, 14],
-];
-const paused = (Failures, WaitSeconds) => ({ variables: { Failures, WaitSeconds } });
-const cause = (Cause) => ({ errorOutput: { Error: "Deadline", ...(Cause !== undefined && { Cause }) } });
-
 // ── The end ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const after = (Failures, value, AcceptFailed = false) => ({ input: value, variables: { Failures, AcceptFailed } });
-const lastError = (Error, Cause, Failures = 1) => ({ variables: { Failures, LastError: { Error, Cause } } });
-const DENIED =
-  "User: arn:aws:sts::123456789012:assumed-role/a/b is not authorized to perform: lambda:InvokeFunction on resource: " +
-  "arn:aws:lambda:eu-west-1:123456789012:function:f because no identity-based policy allows the " +
-  "lambda:InvokeFunction action (Service: AWSLambda; Status Code: 403; Error Code: AccessDeniedException; " +
-  "Request ID: 1; Proxy: null)";
-const at = (EnteredTime, Pause, execution = {}) => ({
-  variables: { Pause },
-  context: { State: { EnteredTime }, Execution: { StartTime: "2026-01-01T00:00:00Z", ...execution } },
-});
-const events = (EventCount, execution = {}) => ({ variables: { EventCount }, context: { Execution: execution } });
-const unsettled = (value, { Failures = 0, Limit = "after 3 days", LastError = {} } = {}) => ({
-  input: value,
-  variables: { Failures, Limit, LastError },
+const settled = (value, AcceptFailed = false) => ({ input: value, variables: { AcceptFailed } });
+/** The execution started at midnight on the first day. */
+const at = (EnteredTime, WaitSeconds) => ({
+  variables: { WaitSeconds },
+  context: { State: { EnteredTime }, Execution: { StartTime: "2026-01-01T00:00:00Z" } },
 });
 const CONTINUE =
   "To continue, start a new execution with the input of this state. " +
@@ -122,6 +112,7 @@ const counts = (Items, Images, Completed, Failed, Pending) => ({ Items, Images, 
 const EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:TrackImports:1";
 const childCause = (members) => JSON.stringify({ ExecutionArn: EXECUTION, Input: "{}", ...members });
 const DENIED_CHILD = childCause({ Error: "WorkSpaces.AccessDeniedException", Cause: "No.", Status: "FAILED" });
+const BLANKS = DENIED_CHILD.replaceAll('":', '": ') + " ".repeat(30_000);
 const STOPPED_CHILD = childCause({ Status: "ABORTED" });
 
 const trackBatch = {
@@ -224,6 +215,28 @@ const trackBatch = {
         Cause: DENIED_CHILD,
       },
     ],
+    // Blanks after the colons, and the largest cause that Step Functions passes on.
+    [
+      { input: { Items: [A] }, errorOutput: { Error: "States.TaskFailed", Cause: BLANKS } },
+      {
+        Items: 1,
+        Images: 1,
+        Untracked: 1,
+        Error: "WorkSpaces.AccessDeniedException",
+        Execution: EXECUTION,
+        Cause: BLANKS.slice(0, 300),
+      },
+    ],
+    [
+      { input: { Items: [A] }, errorOutput: { Error: "States.TaskFailed", Cause: '"Error":"'.repeat(4_000) } },
+      {
+        Items: 1,
+        Images: 1,
+        Untracked: 1,
+        Error: "",
+        Cause: '"Error":"'.repeat(4_000).slice(0, 300),
+      },
+    ],
     [
       { input: { Items: [A] }, errorOutput: { Error: "States.TaskFailed", Cause: STOPPED_CHILD } },
       { Items: 1, Images: 1, Untracked: 1, Error: "States.TaskFailed", Execution: EXECUTION, Cause: STOPPED_CHILD },
@@ -318,6 +331,14 @@ const SUMMARY = [
       Errors: [{ Error: "NoResult", Cause: "" }, { Error: "x", Cause: "y" }, ERROR_OF_UNTRACKED],
     }),
   ],
+  // The largest result that Step Functions passes on: 260 batches.
+  [
+    summary(26_000, ...Array.from({ length: 260 }, () => tracked(100, 90, 5, 5))),
+    sums("FAILED", 260, 26_000, 23_400, 1_300, 1_300, 0, {
+      FailedImages: Array.from({ length: 260 }, () => failedImages(5)).flat(),
+      PendingImages: Array.from({ length: 260 }, () => pendingImages(5)).flat(),
+    }),
+  ],
   // A list whose last batch never ran.
   [summary(150, tracked(100, 100)), sums("FAILED", 1, 150, 100, 0, 0, 50)],
 ];
@@ -326,15 +347,15 @@ const SUMMARY = [
 
 export const TABLE = {
   "track-imports": {
-    "Read input": { "Choices[0].Condition": INVALID_WAIT },
-    Prepare: {
+    "Read input": {
+      "Choices[0].Condition": INVALID_WAIT,
       "Assign.WaitSeconds": [
         [input({}), 300],
         [input({ WaitSeconds: null }), 300],
         [input({ WaitSeconds: 300 }), 300],
         [input({ WaitSeconds: "600" }), 600],
-        [input({ WaitSeconds: 45.2 }), 46],
-        ...[30, 29, 1, 0, -5, "-5"].map((low) => [input({ WaitSeconds: low }), 30]),
+        [input({ WaitSeconds: 145.2 }), 146],
+        ...[120, 119, 30, 1, 0, -5, "-5"].map((low) => [input({ WaitSeconds: low }), 120]),
         ...[3600, 3601, 1e300, "999999999"].map((high) => [input({ WaitSeconds: high }), 3600]),
       ],
       "Assign.AcceptFailed": [
@@ -343,96 +364,34 @@ export const TABLE = {
         ...[false, null, "true", 1, [], [true]].map((other) => [input({ AcceptFailed: other }), false]),
       ],
     },
-    Check: {
-      "Arguments.Payload": SAME,
-      Output: PAYLOAD,
-      "Assign.Pause": [[{ variables: { WaitSeconds: 300 } }, 300]],
-      "Assign.EventCount": EVENT_COUNT,
-      "Catch[0].Output": SAME,
-      "Catch[0].Assign.Failures": [
-        [{ variables: { Failures: 0 } }, 1],
-        [{ variables: { Failures: 7 } }, 8],
-      ],
-      "Catch[0].Assign.LastError.Error": [[cause("text"), "Deadline"]],
-      "Catch[0].Assign.LastError.Cause": [
-        [cause("text"), "text"],
-        [cause(""), ""],
-        [cause(undefined), ""],
-        [cause("x".repeat(5000)), "x".repeat(1000)],
-      ],
-      // A quarter is taken off on average.
-      "Catch[0].Assign.Pause": [
-        ...[22, 45, 90, 180, 360, 675, 675].map((pause, failures) => [paused(failures, 30), pause]),
-        ...[225, 450, 675, 675].map((pause, failures) => [paused(failures, 300), pause]),
-        ...[2700, 2700, 2700].map((pause, failures) => [paused(failures, 3600), pause]),
-        [paused(100_000, 30), 675],
-      ],
-      "Catch[0].Assign.EventCount": EVENT_COUNT,
-    },
+    Check: { "Arguments.Payload": SAME, Output: PAYLOAD },
     Settled: {
       "Choices[0].Condition": [
-        [after(0, response(completed)), true],
-        [after(0, response()), true],
-        [after(0, response(completed, failed)), false],
-        [after(0, response(completed, failed), true), true],
-        [after(0, response(failed, pending), true), false],
-        [after(0, {}), false],
-        // The check failed, so the input is that of the check, and its status is old.
-        [after(1, response(completed)), false],
-        [after(1, response(failed), true), false],
+        [settled(response(completed)), true],
+        [settled(response()), true],
+        [settled(response(completed, failed)), false],
+        [settled(response(completed, failed), true), true],
+        [settled(response(failed, pending), true), false],
+        [settled({}), false],
       ],
       "Choices[1].Condition": [
-        [after(0, response(failed)), true],
-        [after(0, response(failed, pending)), false],
-        [after(0, response(completed)), false],
-        [after(0, {}), false],
-        [after(1, response(failed)), false],
+        [settled(response(failed)), true],
+        [settled(response(failed, pending)), false],
+        [settled(response(completed)), false],
+        [settled({}), false],
       ],
       "Choices[2].Condition": [
-        [lastError("Lambda.AWSLambdaException", DENIED), true],
-        [lastError("Lambda.AWSLambdaException", "Forbidden (Service: Lambda, Status Code: 403, Request ID: 1)"), true],
-        [lastError("Lambda.AWSLambdaException", "AccessDeniedException"), true],
-        [lastError("Lambda.AWSLambdaException", "User: a is not authorized to perform: lambda:InvokeFunction"), true],
-        [lastError("Lambda.AWSLambdaException", "Internal error (Service: Lambda, Status Code: 500)"), false],
-        [lastError("Lambda.AWSLambdaException", ""), false],
-        [lastError("Deadline", DENIED), false],
-        [lastError("Lambda.AWSLambdaException", DENIED, 0), false],
-        [{ variables: { Failures: 0, LastError: {} } }, false],
+        [at("2026-01-01T00:00:00.500Z", 300), true],
+        [at("2026-01-03T23:55:00Z", 300), true],
+        [at("2026-01-03T23:55:00.001Z", 300), false],
+        [at("2026-01-04T00:00:01Z", 120), false],
       ],
       "Choices[3].Condition": [
-        [at("2026-01-01T00:00:00.500Z", 300), false],
-        [at("2026-01-03T23:54:59.999Z", 300), false],
-        [at("2026-01-03T23:55:00Z", 300), false],
-        [at("2026-01-03T23:55:00.001Z", 300), true],
-        [at("2026-01-04T00:00:01Z", 30), true],
-        [at("2026-01-04T00:00:01Z", 30, { RedriveCount: 1, RedriveTime: "2026-01-03T12:00:00.123Z" }), false],
-        [at("2026-01-06T12:00:00Z", 30, { RedriveCount: 1, RedriveTime: "2026-01-03T12:00:00.123Z" }), true],
-      ],
-      "Choices[4].Condition": [
-        [events(5), false],
-        [events(24_000), false],
-        [events(24_001), true],
-        [events(23_986, { RedriveCount: 0 }), false],
-        [events(23_986, { RedriveCount: 1 }), false],
-        [events(23_987, { RedriveCount: 1 }), true],
+        [settled(response(pending), true), true],
+        [settled(response(pending)), false],
       ],
     },
-    Wait: { Seconds: [[{ variables: { Pause: 300 } }, 300]] },
-    "Check again": {
-      "Arguments.Payload": SAME,
-      Output: PAYLOAD,
-      "Assign.Pause": [[{ variables: { WaitSeconds: 300 } }, 300]],
-      "Assign.EventCount": EVENT_COUNT,
-    },
-    "Out of time": {
-      "Choices[0].Condition": [
-        [after(0, response(pending), true), true],
-        [after(5, response(pending), true), true],
-        [after(0, response(pending), false), false],
-        // There was no response yet.
-        [after(5, { Imports: [{ ImageId: A }] }, true), false],
-      ],
-    },
+    Wait: { Seconds: [[{ variables: { WaitSeconds: 300 } }, 300]] },
     Failed: {
       Cause: [
         [input(response(failed)), `1 of 1 imports failed: ${C} ERROR (DiskFull: No space is left.)`],
@@ -462,6 +421,12 @@ export const TABLE = {
           input(response(record(A, "ERROR", { ErrorDetails: [{ ErrorMessage: "It broke." }] }))),
           `1 of 1 imports failed: ${A} ERROR (It broke.)`,
         ],
+        // The largest responses: 480 imports, with a text or with five errors each.
+        [
+          input(response(...batchOf(480, (id) => record(id, "ERROR", { ErrorDetails: FIVE_ERRORS })))),
+          `480 of 480 imports failed: ${batchOf(480, (id) => `${id} ERROR (E: ${TEXT}), also E, E, E, E`).join("; ")}`
+            .slice(0, 32_000),
+        ],
         [
           input(response(...batchOf(480, (id) => record(id, "ERROR", { StateMessage: "x".repeat(200) })))),
           `480 of 480 imports failed: ${batchOf(480, (id) => `${id} ERROR (${"x".repeat(200)})`).join("; ")}`.slice(
@@ -473,35 +438,18 @@ export const TABLE = {
     },
     "Not settled": {
       Cause: [
+        [input(response(pending)), `1 of 1 imports had not settled after 3 days: ${A} VALIDATING. ${CONTINUE}`],
         [
-          unsettled(response(pending)),
-          `1 of 1 imports had not settled after 3 days: ${A} VALIDATING. ${CONTINUE}`,
-        ],
-        [
-          unsettled(response(completed, pending, failed, record("wsi-3d4e5f6a7", "PENDING"))),
+          input(response(completed, pending, failed, record("wsi-3d4e5f6a7", "PENDING"))),
           `2 of 4 imports had not settled after 3 days: ${A} VALIDATING; wsi-3d4e5f6a7 PENDING. ${CONTINUE}`,
         ],
+        // No state is known yet.
         [
-          unsettled(response(pending), { Limit: "when the history of the execution was full" }),
-          `1 of 1 imports had not settled when the history of the execution was full: ${A} VALIDATING. ${CONTINUE}`,
-        ],
-        // No check succeeded, so the input has no outcomes.
-        [
-          unsettled(
-            { Imports: [{ ImageId: A }, { ImageId: B, State: "PENDING" }] },
-            { Failures: 9, LastError: { Error: "WorkSpaces.ThrottlingException", Cause: "Rate exceeded" } },
-          ),
-          `2 of 2 imports had not settled after 3 days: ${A}; ${B} PENDING. ` +
-            "Checks that failed since the last response: 9. " +
-            `The last error is WorkSpaces.ThrottlingException (Rate exceeded). ${CONTINUE}`,
+          input(response({ ImageId: A, Outcome: "PENDING" })),
+          `1 of 1 imports had not settled after 3 days: ${A}. ${CONTINUE}`,
         ],
         [
-          unsettled({}, { Failures: 1, LastError: { Error: "Lambda.Unknown", Cause: "" } }),
-          "0 of 0 imports had not settled after 3 days. Checks that failed since the last response: 1. " +
-            `The last error is Lambda.Unknown (). ${CONTINUE}`,
-        ],
-        [
-          unsettled(response(...batchOf(480, (id) => record(id, "S".repeat(100))))),
+          input(response(...batchOf(480, (id) => record(id, "S".repeat(100))))),
           `480 of 480 imports had not settled after 3 days: ${batchOf(480, (id) => `${id} ${"S".repeat(100)}`).join(
             "; ",
           )}`.slice(0, 32_000),
@@ -563,6 +511,25 @@ export const TABLE = {
     },
     "Track batch from list": trackBatch,
     "Track batch from object": trackBatch,
+    Images: {
+      "Choices[0].Condition": [
+        ...[A, { ImageId: A }, { ImageId: A, State: "PENDING" }, null, 5].map((one) => [input({ Items: [one] }), false]),
+        ...[{ Key: "Imports", Value: [A] }, { Imports: [A] }].map((one) => [input({ Items: [one] }), true]),
+        // An item that is not in a batch.
+        [input(A), false],
+        [input({ ImageId: A }), false],
+        [input({ Imports: [A] }), true],
+      ],
+      "Choices[0].Output": [[input({}), { NotAList: true }]],
+    },
+    "A list": {
+      "Choices[0].Condition": [
+        [input([{ NotAList: true }]), true],
+        [input([{ Images: 1 }, { NotAList: true }]), true],
+        [input([{ Images: 1 }, { Error: "x" }]), false],
+        [input([]), false],
+      ],
+    },
     Summary: { Output: SUMMARY },
   },
 
@@ -573,11 +540,13 @@ export const TABLE = {
         [input({ Import: { ImageName: "a" } }), { ...IMPORT_DEFAULTS, ImageName: "a" }],
         [input({ Import: { ImageName: "a", Protocol: "PCOIP", ComputeType: null } }), { ...IMPORT_DEFAULTS, ImageName: "a", Protocol: "PCOIP" }],
         [input({}), IMPORT_DEFAULTS],
+        ...NOT_OBJECTS.map((other) => [input({ Import: other }), IMPORT_DEFAULTS]),
       ],
       "Assign.Bundle": [
         [input({ Import: { ImageName: "a" }, Bundle: {} }), { ...BUNDLE_DEFAULTS, BundleName: "a" }],
         [input({ Import: { ImageName: "a" }, Bundle: { BundleName: "b", Tags: null } }), { ...BUNDLE_DEFAULTS, BundleName: "b" }],
         [input({}), BUNDLE_DEFAULTS],
+        ...NOT_OBJECTS.map((other) => [input({ Import: other, Bundle: other }), BUNDLE_DEFAULTS]),
       ],
       "Assign.WaitSeconds": FORWARDED_WAIT,
       "Assign.Missing": [
@@ -585,6 +554,8 @@ export const TABLE = {
         [input({ ...PIPELINE, Bundle: { ...PIPELINE.Bundle, UserStorage: null } }), ["Bundle.UserStorage"]],
         [input({ Import: PIPELINE.Import }), ["Bundle.ComputeType", "Bundle.UserStorage"]],
         [input({}), PIPELINE_REQUIRED],
+        ...NOT_OBJECTS.map((other) => [input({ Import: other, Bundle: other }), PIPELINE_REQUIRED]),
+        [input({ ...PIPELINE, Bundle: null }), ["Bundle.ComputeType", "Bundle.UserStorage"]],
       ],
     },
     "Input complete": {
@@ -600,6 +571,31 @@ export const TABLE = {
       Output: [
         [{ result: { ImageId: A, State: "PENDING" } }, { ImageId: A, State: "PENDING" }],
         [{ result: { ImageId: A } }, { ImageId: A }],
+      ],
+      "Catch[0].Assign.Refused.Error": [[{ errorOutput: RATE_EXCEEDED }, RATE_EXCEEDED.Error]],
+      "Catch[0].Assign.Refused.Cause": [
+        [{ errorOutput: RATE_EXCEEDED }, RATE_EXCEEDED.Cause],
+        [{ errorOutput: { Error: "WorkSpaces.WorkSpacesException" } }, ""],
+      ],
+      "Catch[0].Assign.Refusals": [[{ variables: { Refusals: 0 } }, 1]],
+    },
+    Throttled: {
+      "Choices[0].Condition": [
+        [refused(RATE_EXCEEDED), true],
+        [refused({ ...RATE_EXCEEDED, Cause: "Request was throttled" }), true],
+        [refused({ Error: "WorkSpaces.ThrottlingException", Cause: "" }), true],
+        [refused(RATE_EXCEEDED, 60), true],
+        [refused(RATE_EXCEEDED, 61), false],
+        [refused({ ...RATE_EXCEEDED, Cause: "" }), false],
+        [refused({ ...RATE_EXCEEDED, Cause: "Internal error (Service: WorkSpaces, Status Code: 500)" }), false],
+      ],
+    },
+    Wait: { Seconds: [[{}, 60]] },
+    "Import refused": {
+      Error: [[refused(RATE_EXCEEDED), RATE_EXCEEDED.Error]],
+      Cause: [
+        [refused(RATE_EXCEEDED), RATE_EXCEEDED.Cause],
+        [refused({ Error: "WorkSpaces.WorkSpacesException", Cause: "" }), ""],
       ],
     },
     "Track import": {
@@ -667,7 +663,7 @@ export const TABLE = {
   },
 
   "docs/integrations.md": {
-    Check: { "Arguments.Payload": SAME, Output: PAYLOAD, "Catch[0].Output": SAME },
+    Check: { "Arguments.Payload": SAME, Output: PAYLOAD },
     AllSettled: {
       "Choices[0].Condition": [
         [input(response(completed)), true],
