@@ -47,8 +47,13 @@ fn parse_level(level: &str) -> Option<Level> {
     if level.eq_ignore_ascii_case("FATAL") { Some(Level::ERROR) } else { level.parse().ok() }
 }
 
-/// Writes the metrics of one invocation. The first call in a process marks a cold start.
+/// Writes the metrics of one invocation, if there is anything to say: CloudWatch charges for each metric in each hour with a
+/// value. The first call in a process that writes marks a cold start.
 pub(crate) fn write_metrics(response: &Response, check_errors: usize, progress: &[Progress], now: Timestamp) {
+    let counts = [response.pending, response.transitions.len(), response.unchecked, check_errors];
+    if counts.into_iter().sum::<usize>() == 0 {
+        return;
+    }
     let mut cold_start = false;
     let metrics = METRICS.get_or_init(|| {
         cold_start = true;

@@ -14,18 +14,18 @@ use crate::support::{
 };
 
 /// A function with a ledger, and the proxy between them.
-struct WithLedger {
-    rig: Rig,
-    table: Table,
-    proxy: Proxy,
+pub(crate) struct WithLedger {
+    pub(crate) rig: Rig,
+    pub(crate) table: Table,
+    pub(crate) proxy: Proxy,
 }
 
 impl WithLedger {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Setup::new().await, ministack()).await
     }
 
-    async fn with(stage: Setup, emulator: &Emulator) -> Self {
+    pub(crate) async fn with(stage: Setup, emulator: &Emulator) -> Self {
         let table = emulator.table().await;
         let proxy = Proxy::start(&emulator.url).await.expect("the proxy starts");
         let stage = stage.set("LEDGER_TABLE", &table.name).set("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url());
@@ -33,16 +33,16 @@ impl WithLedger {
     }
 
     /// Invokes the function with the event that a schedule sends each time.
-    async fn tick(&self) -> Value {
+    pub(crate) async fn tick(&self) -> Value {
         self.rig.invoke(discover()).await
     }
 
-    fn describe(&self, number: usize, state: &str) {
+    pub(crate) fn describe(&self, number: usize, state: &str) {
         self.rig.workspaces.set(&image(number), description(&image(number), state));
     }
 
     /// Writes an item. The service no longer lists its image.
-    async fn put(&self, number: usize, state: &str, more: Value) {
+    pub(crate) async fn put(&self, number: usize, state: &str, more: Value) {
         let mut item = json!({"ImageId": image(number), "State": state, "Sequence": 4});
         item.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         self.table.put(item).await;
@@ -65,7 +65,7 @@ fn denied() -> Reply {
 }
 
 /// The images of a response, in its order.
-fn image_ids(response: &Value) -> Vec<&str> {
+pub(crate) fn image_ids(response: &Value) -> Vec<&str> {
     imports(response).iter().map(|record| record["ImageId"].as_str().expect("an ID")).collect()
 }
 

@@ -31,6 +31,7 @@ mod events;
 mod faults;
 mod frozen;
 mod fuzzed;
+mod last_seen;
 mod ledger;
 mod load;
 mod logs;
