@@ -184,3 +184,18 @@ async fn progress_of_a_settled_import_is_not_emitted_again() {
     assert_eq!(json!([progress[0]["FunctionName"], progress[0]["ImageId"]]), json!(["image-imports", IMAGE]));
     assert!(progress[0]["_aws"]["Timestamp"].as_i64() > Some(1_700_000_000_000), "milliseconds since 1970");
 }
+
+#[tokio::test]
+async fn an_invocation_with_nothing_to_say_writes_no_metrics() {
+    let rig = Rig::new().await;
+    rig.workspaces.set(&image(4), description(&image(4), "ERROR"));
+    rig.invoke(event([])).await;
+    rig.invoke(json!({"Discover": true})).await;
+    let settled = [
+        json!({"ImageId": IMAGE, "State": "COMPLETED", "Sequence": 3}),
+        json!({"ImageId": image(4), "State": "ERROR", "Sequence": 3}),
+    ];
+    rig.invoke(event(settled)).await;
+    rig.logged_times(3, "invocation finished").await;
+    assert_eq!(metrics(&rig), [Value::Null; 0]);
+}
