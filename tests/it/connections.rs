@@ -46,7 +46,7 @@ async fn init_makes_the_only_tls_handshakes() {
     let rig = stage.start().await;
     rig.ready().await;
     // Over TLS, only connections that completed the handshake count.
-    let handshakes = || [rig.workspaces.server(), rig.sns.server(), &table].map(Server::connections);
+    let handshakes = || [rig.workspaces.server(), rig.sns.server(), &table.server].map(Server::connections);
     assert_eq!(handshakes(), [1; 3]);
 
     for (invocation, state) in ["PENDING", "IN_PROGRESS", "VALIDATING", "IN_PROGRESS", "COMPLETED"].iter().enumerate() {

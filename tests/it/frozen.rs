@@ -31,7 +31,7 @@ impl Function {
         let (stage, table) = fake_table::stage(ca).await;
         let rig = stage.start().await;
         rig.ready().await;
-        let function = Self { rig, table, expected: Vec::new() };
+        let function = Self { rig, table: table.server, expected: Vec::new() };
         assert_eq!(function.connections(), [1; 3], "Init opens them");
         function
     }

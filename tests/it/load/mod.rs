@@ -12,6 +12,7 @@
 //! ```
 
 mod deadline;
+mod margin;
 mod process;
 mod quota;
 mod records;

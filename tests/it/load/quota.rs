@@ -52,7 +52,7 @@ fn records() -> usize {
 }
 
 /// A control group, if this process may create one.
-fn quota() -> Option<Quota> {
+pub(super) fn quota() -> Option<Quota> {
     Quota::create().inspect_err(|error| println!("NOT tested with a CPU quota: {error}")).ok()
 }
 

@@ -13,24 +13,46 @@ use super::{Setup, private_ca::PrivateCa};
 
 const NAME: &str = "ledger";
 
+type Items = Arc<Mutex<HashMap<String, Value>>>;
+
+/// A running table.
+pub(crate) struct FakeTable {
+    /// Its server.
+    pub(crate) server: Server,
+    items: Items,
+}
+
+impl FakeTable {
+    /// Returns the IDs of the announcements that the table owes, without the state.
+    pub(crate) fn owed(&self) -> Vec<String> {
+        let items = self.items.lock().expect("not poisoned");
+        let owing = items.iter().filter(|(_, item)| item["Owed"].is_object());
+        owing
+            .map(|(image, item)| format!("{image}#{}", item["Owed"]["M"]["Sequence"]["N"].as_str().expect("a number")))
+            .collect()
+    }
+}
+
 /// Prepares a function with simulated services and a ledger in a fake table, over TLS if there is a CA. Returns the
 /// function and the table.
-pub(crate) async fn stage(ca: Option<&PrivateCa>) -> (Setup, Server) {
+pub(crate) async fn stage(ca: Option<&PrivateCa>) -> (Setup, FakeTable) {
     let table = start(ca).await;
     let stage = match ca {
         None => Setup::new().await,
         Some(ca) => Setup::over_tls(ca).await,
     };
-    (stage.set("LEDGER_TABLE", NAME).set("AWS_ENDPOINT_URL_DYNAMODB", &table.url()), table)
+    (stage.set("LEDGER_TABLE", NAME).set("AWS_ENDPOINT_URL_DYNAMODB", &table.server.url()), table)
 }
 
-async fn start(ca: Option<&PrivateCa>) -> Server {
-    let items = Arc::<Mutex<HashMap<String, Value>>>::default();
+async fn start(ca: Option<&PrivateCa>) -> FakeTable {
+    let items = Items::default();
+    let shared = Arc::clone(&items);
     let handler = move |request: Request| {
-        let response = respond(&request, &mut items.lock().expect("not poisoned"));
+        let response = respond(&request, &mut shared.lock().expect("not poisoned"));
         async move { Reply::json(200, &response) }
     };
-    Server::start(handler, ca.map(|ca| &ca.tls)).await.expect("the server starts")
+    let server = Server::start(handler, ca.map(|ca| &ca.tls)).await.expect("the server starts");
+    FakeTable { server, items }
 }
 
 fn respond(request: &Request, items: &mut HashMap<String, Value>) -> Value {

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     str::FromStr,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use fake_aws::{Answer, FunctionError, RuntimeApi, Sns, WorkSpaces};
@@ -151,6 +151,14 @@ impl Rig {
             invocation.took
         );
         invocation.result
+    }
+
+    /// Invokes the function, asserts that it responds early enough before the deadline, and returns how long it took. The
+    /// invocation may fail.
+    pub(crate) async fn took(&self, event: impl ToString, timeout: Duration) -> Duration {
+        let begun = Instant::now();
+        let _ = self.send_raw(event.to_string(), timeout).await;
+        begun.elapsed()
     }
 
     /// Returns the response to an event, and its size in bytes.
