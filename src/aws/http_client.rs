@@ -20,7 +20,7 @@ use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{
         Client,
-        connect::{Connect, HttpConnector as TcpConnector},
+        connect::{Connect, HttpConnector as TcpConnector, capture_connection},
     },
     rt::{TokioExecutor, TokioTimer},
 };
@@ -55,7 +55,8 @@ pub(super) fn http_client(tls: ClientConfig, connect_timeout: Duration) -> Share
 }
 
 /// Adapts hyper to the SDK's connector interface. Hyper itself never reuses a connection on which a request failed or was
-/// abandoned.
+/// abandoned. A connection with a server error is not reused either: the host at its other end may be broken, and the
+/// next connection may lead to another one. The SDK can mark such connections, but does not under its newer retry rules.
 struct Hyper<C> {
     pool: Client<C, SdkBody>,
     /// The time limit until the response's headers arrive.
@@ -70,10 +71,11 @@ impl<C> std::fmt::Debug for Hyper<C> {
 
 impl<C: Connect + Clone + Send + Sync + 'static> HttpConnector for Hyper<C> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let request = match request.try_into_http1x() {
+        let mut request = match request.try_into_http1x() {
             Ok(request) => request,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
+        let connection = capture_connection(&mut request);
         let (responding, read_timeout) = (self.pool.request(request), self.read_timeout);
         HttpConnectorFuture::new(async move {
             let response = match read_timeout {
@@ -81,6 +83,11 @@ impl<C: Connect + Clone + Send + Sync + 'static> HttpConnector for Hyper<C> {
                 Some(limit) => timeout(limit, responding).await.map_err(|late| ConnectorError::timeout(late.into()))?,
             };
             let response = response.map_err(|error| connector_error(error.into()))?;
+            if let Some(connection) = connection.connection_metadata().as_ref()
+                && response.status().is_server_error()
+            {
+                connection.poison();
+            }
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
