@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt as _;
+use http_body_util::Limited;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{
@@ -33,6 +34,10 @@ use super::error::chain;
 /// How long an idle connection is kept. AWS does not document when its endpoints close theirs; this is less than common
 /// load balancers allow, so a request is not sent on a connection that the service has just closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The longest body that is read. The largest that is expected, a page of the ledger's scan, is smaller than 400 KB. The
+/// maximum number of calls at the same time, 64, must leave room in 128 MB.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Speaks HTTP/1.1, over TLS if the URL asks for it. All services share the connection pool, and so `connect_timeout`.
 pub(super) fn http_client(tls: ClientConfig, connect_timeout: Duration) -> SharedHttpClient {
@@ -88,7 +93,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> HttpConnector for Hyper<C> {
             {
                 connection.poison();
             }
-            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+            HttpResponse::try_from(response.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_BODY_BYTES))))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }

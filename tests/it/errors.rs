@@ -234,6 +234,25 @@ async fn an_unintelligible_response_is_a_bad_response() {
     }
 }
 
+/// Many calls at the same time get bodies that never end. The function reads a part of each.
+#[tokio::test]
+async fn a_body_without_an_end_is_a_bad_response() {
+    let rig = Setup::new().await.set("CONCURRENCY", "64").start().await;
+    rig.ready().await;
+    rig.workspaces.set_default(Fault::Endless);
+    let records = event((0..64).map(|number| json!({"ImageId": image(number)})));
+    let failure = rig.try_invoke(records, Duration::from_secs(8)).await.expect_err("no description");
+    assert_eq!(failure.error_type, "WorkSpaces.BadResponse", "{}", failure.message);
+    assert!(failure.message.contains("HTTP status 200"), "{}", failure.message);
+    assert!(failure.message.contains("limit"), "{}", failure.message);
+    if cfg!(target_os = "linux") {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", rig.pid())).expect("the process runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")).expect("a line");
+        let peak: usize = peak.trim().parse().expect("a number");
+        assert!(peak < 125_000, "{peak} kB");
+    }
+}
+
 #[tokio::test]
 async fn a_refused_connection_is_unreachable() {
     let rig = Setup::new().await.set("AWS_ENDPOINT_URL_WORKSPACES", "http://127.0.0.1:9").start().await;
