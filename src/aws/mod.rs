@@ -6,6 +6,7 @@ mod dynamodb;
 mod error;
 mod http_client;
 mod ping;
+mod signing_time;
 mod sns;
 mod tls;
 mod workspaces;
@@ -20,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use self::{
     clients::{endpoint, sdk_config, warn_of_proxies},
     dynamodb::LedgerTable,
+    signing_time::SigningTime,
     sns::Sns,
     workspaces::WorkSpaces,
 };
@@ -70,14 +72,19 @@ impl Aws {
     #[must_use]
     pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
         let region = sdk.region().map(ToString::to_string).unwrap_or_default();
-        let mut workspaces = aws_sdk_workspaces::config::Builder::from(sdk);
+        let mut workspaces =
+            aws_sdk_workspaces::config::Builder::from(sdk).interceptor(SigningTime).retry_classifier(SigningTime);
         workspaces.set_endpoint_url(endpoint("WORKSPACES"));
         // The topic's Region may differ from the Region of the imports.
         let topic_region = Region::new(config.topic.region.clone());
-        let mut sns = aws_sdk_sns::config::Builder::from(sdk).region(topic_region);
+        let mut sns = aws_sdk_sns::config::Builder::from(sdk)
+            .interceptor(SigningTime)
+            .retry_classifier(SigningTime)
+            .region(topic_region);
         sns.set_endpoint_url(endpoint("SNS"));
         let ledger = config.ledger_table.as_ref().map(|table| {
-            let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk);
+            let mut dynamodb =
+                aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(SigningTime).retry_classifier(SigningTime);
             dynamodb.set_endpoint_url(endpoint("DYNAMODB"));
             let client = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
             LedgerTable::new(client, table.clone(), config.concurrency)
