@@ -80,6 +80,10 @@ impl<C: Connect + Clone + Send + Sync + 'static> HttpConnector for Hyper<C> {
             Ok(request) => request,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
+        if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+            let error = format!("the URL {} does not start with http:// or https://", request.uri());
+            return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
+        }
         let connection = capture_connection(&mut request);
         let (responding, read_timeout) = (self.pool.request(request), self.read_timeout);
         HttpConnectorFuture::new(async move {

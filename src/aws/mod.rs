@@ -152,3 +152,66 @@ impl Services for Aws {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, identity::IdentityCache};
+    use aws_credential_types::{
+        Credentials,
+        provider::{ProvideCredentials, error::CredentialsError, future},
+    };
+    use aws_smithy_runtime_api::client::http::http_client_fn;
+
+    use super::*;
+
+    /// A source of credentials that gives what this function returns.
+    #[derive(Debug)]
+    struct Source(fn() -> Result<Credentials, CredentialsError>);
+
+    impl ProvideCredentials for Source {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready((self.0)())
+        }
+    }
+
+    /// The error of describing an import with this Region and these credentials.
+    async fn error(region: &'static str, credentials: fn() -> Result<Credentials, CredentialsError>) -> CallError {
+        let no_network = http_client_fn(|_, _| panic!("nothing is sent"));
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static(region))
+            .credentials_provider(SharedCredentialsProvider::new(Source(credentials)))
+            .identity_cache(IdentityCache::lazy().build())
+            .http_client(no_network)
+            .build();
+        let config = Config::from_variables(|name| {
+            Ok((name == "TOPIC_ARN").then(|| "arn:aws:sns:eu-west-1:123456789012:image-imports".to_owned()))
+        });
+        let aws = Aws::new(&sdk, &config.expect("valid"));
+        let image_id = ImageId::parse("wsi-0a1b2c3d4").expect("valid");
+        match aws.describe(&image_id, Instant::now() + Duration::from_secs(20)).await {
+            DescribeOutcome::Failed(error) => error,
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_may_pass_by_itself_is_transient() {
+        let works = || Ok(Credentials::new("AKIDTESTS", "secret", None, None, "tests"));
+        for (region, credentials, transient) in [
+            ("eu-west-1", (|| Err(CredentialsError::not_loaded("none"))) as fn() -> _, false),
+            ("eu-west-1", || Err(CredentialsError::invalid_configuration("not a URL")), false),
+            ("eu-west-1", || Err(CredentialsError::provider_error("503")), true),
+            ("eu-west-1", || Err(CredentialsError::unhandled("not JSON")), true),
+            ("eu west 1", works, false),
+            ("eu-west-1.", works, false),
+            ("eu/west/1", works, false),
+        ] {
+            let error = error(region, credentials).await;
+            assert_eq!((error.code.as_str(), error.transient), ("Unreachable", transient), "{region}: {error}");
+        }
+    }
+}
