@@ -2,6 +2,7 @@
 
 mod call;
 mod clients;
+mod description;
 mod dynamodb;
 mod error;
 mod http_client;

@@ -258,6 +258,67 @@ async fn an_unintelligible_response_is_a_bad_response() {
     }
 }
 
+/// The state counts, so an optional member that cannot be read is left out.
+#[tokio::test]
+async fn a_member_that_cannot_be_read_does_not_hide_the_state() {
+    let rig = Rig::new().await;
+    let whole = r#""ImageId": "wsi-0a1b2c3d4", "State": "VALIDATING", "ImageBuilderInstanceId": "i-1""#;
+    let expected = json!({"ImageId": IMAGE, "State": "VALIDATING", "ImageBuilderInstanceId": "i-1"});
+    for member in [
+        r#""ProgressPercentage": 62.0"#,
+        r#""ProgressPercentage": 62.4"#,
+        r#""ProgressPercentage": {}"#,
+        r#""ProgressPercentage": "62""#,
+        r#""ProgressPercentage": 99999999999"#,
+        r#""StateMessage": "\ud800""#,
+        r#""StateMessage": 5"#,
+        r#""StateMessage": ["a"]"#,
+        r#""InfrastructureConfigurationArn": true"#,
+        r#""Created": "yesterday""#,
+        r#""Created": 1e999"#,
+        r#""LastUpdatedTime": {"a": [1]}"#,
+        r#""ImageSource": "ami-1""#,
+        r#""ImageSource": {"Ec2ImageId": 5}"#,
+        r#""ImageSource": {"Ec2ImageId": "ami-1", "Ec2ImportTaskId": "import-1"}"#,
+        r#""ErrorDetails": {}"#,
+        r#""ErrorDetails": "none""#,
+    ] {
+        for body in [format!("{{{member}, {whole}}}"), format!("{{{whole}, {member}}}")] {
+            rig.workspaces.set(IMAGE, with_body(body.clone().into_bytes()));
+            let record = rig.check(json!({"ImageId": IMAGE})).await;
+            assert_eq!(record["CheckError"], Value::Null, "{body}");
+            assert_eq!((&record["State"], &record["Description"]), (&json!("VALIDATING"), &expected), "{body}");
+        }
+    }
+    assert!(announced(&rig.sns).iter().all(|id| id == "wsi-0a1b2c3d4#1:VALIDATING"));
+
+    let body = r#"{"State": "ERROR", "Created": 0.5, "LastUpdatedTime": "now", "ProgressPercentage": 5, "StateMessage": "ok",
+        "ImageSource": {"Ec2ImportTaskId": "import-1"}, "ErrorDetails": [
+            {"ErrorCode": "A", "ErrorMessage": "\udc00"}, 5, null, {"ErrorCode": {}, "ErrorMessage": "b"}]}"#;
+    rig.workspaces.set(IMAGE, with_body(body.as_bytes().to_vec()));
+    let record = rig.check(json!({"ImageId": IMAGE})).await;
+    let readable = json!({
+        "State": "ERROR", "Created": "1970-01-01T00:00:00.500Z", "ProgressPercentage": 5, "StateMessage": "ok",
+        "ImageSource": {"Ec2ImportTaskId": "import-1"}, "ErrorDetails": [{"ErrorCode": "A"}, {"ErrorMessage": "b"}],
+    });
+    assert_eq!(record["Description"], readable);
+
+    // Text that is not UTF-8.
+    rig.workspaces.set(IMAGE, with_body(b"{\"State\": \"PENDING\", \"StateMessage\": \"a\xff\"}".to_vec()));
+    assert_eq!(rig.check(json!({"ImageId": IMAGE})).await["Description"]["State"], "PENDING");
+
+    for state in ["5", "{}", r#""\ud800""#, r#""""#, "[\"PENDING\"]"] {
+        let body = format!(r#"{{"State": {state}, "ProgressPercentage": 62.0}}"#);
+        rig.workspaces.set(IMAGE, with_body(body.into_bytes()));
+        assert_eq!(rig.fail(one()).await.error_type, "WorkSpaces.BadResponse", "{state}");
+    }
+}
+
+fn with_body(body: Vec<u8>) -> Answer {
+    let headers = vec![("content-type".to_owned(), "application/x-amz-json-1.1".to_owned())];
+    Answer::Raw(Reply::Http { status: 200, headers, body: body.into() })
+}
+
 /// A gateway, a proxy or a firewall answers instead of the service.
 #[tokio::test]
 async fn the_cause_names_the_status_of_an_answer_that_is_not_the_services() {
