@@ -1,5 +1,11 @@
 //! Amazon `WorkSpaces`: describes imports, and lists the images that may be imports.
 
+use std::{
+    collections::HashSet,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use aws_sdk_workspaces::{
     Client,
     config::{
@@ -35,11 +41,14 @@ const RETRY_PARTITION: &str = "WorkSpaces discovery";
 #[derive(Clone, Debug)]
 pub(super) struct WorkSpaces {
     client: Client,
+    /// The token of the page at which the last listing failed or ran out of time. The next one continues there, so that
+    /// it does not read the same pages every time.
+    left_off: Arc<Mutex<Option<String>>>,
 }
 
 impl WorkSpaces {
     pub(super) fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, left_off: Arc::default() }
     }
 
     /// Opens a connection without describing anything.
@@ -54,30 +63,64 @@ impl WorkSpaces {
 
     pub(super) async fn list_pending(&self, deadline: Instant) -> SearchOutcome {
         let mut found = SearchOutcome::default();
-        let mut next_token = None;
+        let left_off = self.set_left_off(None);
+        let mut listed = self.list(left_off.clone(), None, &mut found, deadline).await;
+        if left_off.is_some() {
+            listed = match listed {
+                // The rest is read. Now the pages before it.
+                Ok(()) => self.list(None, left_off, &mut found, deadline).await,
+                // The service may have forgotten the token.
+                Err((at, _)) if at == left_off => self.list(None, None, &mut found, deadline).await,
+                Err(failure) => Err(failure),
+            };
+        }
+        if let Err((at, error)) = listed {
+            self.set_left_off(at);
+            found.error = Some(error);
+        }
+        found
+    }
+
+    /// Remembers where to continue, and returns what was remembered.
+    fn set_left_off(&self, token: Option<String>) -> Option<String> {
+        mem::replace(&mut self.left_off.lock().unwrap_or_else(PoisonError::into_inner), token)
+    }
+
+    /// Reads the pages from the token `from`, or from the first page, up to the token `to`, or to the last page.
+    ///
+    /// # Errors
+    /// If a page cannot be read. The error comes with the token of the page, unless its tokens go round in circles.
+    async fn list(
+        &self,
+        from: Option<String>,
+        to: Option<String>,
+        found: &mut SearchOutcome,
+        deadline: Instant,
+    ) -> Result<(), (Option<String>, CallError)> {
+        let mut token = from;
+        let mut seen: HashSet<String> = token.iter().cloned().collect();
         loop {
             let list = self
                 .client
                 .describe_workspace_images()
                 .image_type(ImageType::Owned)
                 .max_results(MAX_RESULTS)
-                .set_next_token(next_token)
+                .set_next_token(token.clone())
                 .customize()
                 .config_override(Builder::new().retry_partition(RetryPartition::new(RETRY_PARTITION)));
             let outcome = call(Service::WorkSpaces, deadline, |attempts| list.interceptor(attempts).send()).await;
-            let page = match outcome.into_result(Service::WorkSpaces) {
-                Ok(page) => page,
-                Err(error) => return SearchOutcome { error: Some(error), ..found },
-            };
+            let page = outcome.into_result(Service::WorkSpaces).map_err(|error| (token, error))?;
             for image in page.images.iter().flatten().filter(|image| may_be_running(image)) {
                 match image_id(image) {
                     Ok(image_id) => found.image_ids.push(image_id),
                     Err(error) => found.error = Some(error),
                 }
             }
-            next_token = page.next_token.filter(|token| !token.is_empty());
-            if next_token.is_none() {
-                return found;
+            token = page.next_token.filter(|token| !token.is_empty());
+            let Some(next) = token.as_ref().filter(|_| token != to) else { return Ok(()) };
+            if !seen.insert(next.clone()) {
+                let message = "the list of images repeats a NextToken";
+                return Err((None, CallError::bad_response(Service::WorkSpaces, message)));
             }
         }
     }
