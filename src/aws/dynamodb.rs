@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
         Builder,
         retry::{RetryConfig, RetryPartition},
     },
-    operation::put_item::PutItemError,
+    operation::{put_item::PutItemError, scan::ScanOutput},
     types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure},
 };
 use futures_util::{StreamExt as _, stream};
@@ -39,11 +39,19 @@ const MAX_KEYS: usize = 100;
 ///
 /// [words]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 const UNSETTLED: &str = "attribute_not_exists(#State) OR NOT #State IN (:completed, :error, :not_found) \
-                         OR (attribute_exists(#Owed) AND NOT attribute_type(#Owed, :null)) OR (#Missing > :never AND #State <> :not_found) \
+                         OR (attribute_exists(#Owed) AND NOT attribute_type(#Owed, :null)) \
+                         OR (#Missing > :never AND #State <> :not_found) \
                          OR (#State <> :completed AND #UpdatedAt > :failed_after AND attribute_not_exists(#Listed))";
 
 /// Discovery has its own rate limiter. If the table throttles it, the SDK would otherwise hold back reads and writes, too.
 const RETRY_PARTITION: &str = "DynamoDB discovery";
+
+/// The attributes of an item that the function reads. Others could make a response arbitrarily large.
+const ATTRIBUTES: [&str; 8] = ["ImageId", "State", "Sequence", "Owed", "Stalled", "Missing", "Listed", "Version"];
+
+/// The number of segments in which a large table is scanned. Each one must be small enough to be read in one invocation:
+/// what does not fit into the time is read another time, from the beginning of the segment.
+const SEGMENTS: i32 = 64;
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -52,7 +60,7 @@ type Attributes = HashMap<String, AttributeValue>;
 pub(super) struct LedgerTable {
     client: Client,
     name: String,
-    /// The number of concurrent reads.
+    /// The number of concurrent reads, of segments or of batches.
     concurrency: usize,
 }
 
@@ -120,7 +128,12 @@ impl LedgerTable {
         deadline: Instant,
     ) -> Result<(Items, HashSet<ImageId>), CallError> {
         let keys = image_ids.iter().map(|id| key(id)).collect();
-        let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let mut request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+        for name in ATTRIBUTES {
+            request = request.expression_attribute_names(format!("#{name}"), name);
+        }
+        let projection = ATTRIBUTES.map(|name| format!("#{name}")).join(", ");
+        let request = request.projection_expression(projection).build();
         let request = request.map_err(|error| bad_response(error.to_string()))?;
         let read = self.client.batch_get_item().request_items(&self.name, request).customize();
         let outcome = call(Service::DynamoDb, deadline, |attempts| read.interceptor(attempts).send()).await;
@@ -141,47 +154,95 @@ impl LedgerTable {
         batches.buffer_unordered(self.concurrency).collect::<Vec<Items>>().await.into_iter().flatten().collect()
     }
 
+    /// A small table is one page. The rest of a large one is read in segments, from a random one on, so that what the time
+    /// does not suffice for is something else every time.
     pub(super) async fn find_unsettled(&self, failed_after: Timestamp, deadline: Instant) -> SearchOutcome {
         let mut found = SearchOutcome::default();
-        let mut start = None;
-        loop {
-            let mut scan = self
-                .client
-                .scan()
-                .table_name(&self.name)
-                .consistent_read(true)
-                .projection_expression("ImageId")
-                .filter_expression(UNSETTLED)
-                .expression_attribute_values(":failed_after", AttributeValue::S(failed_after.to_string()))
-                .expression_attribute_values(":null", AttributeValue::S("NULL".to_owned()))
-                // Only a time is greater than this.
-                .expression_attribute_values(":never", AttributeValue::S("0".to_owned()))
-                .set_exclusive_start_key(start);
-            for name in ["State", "Owed", "Missing", "UpdatedAt", "Listed"] {
-                scan = scan.expression_attribute_names(format!("#{name}"), name);
-            }
-            for state in State::SETTLED {
-                let value = AttributeValue::S(state.to_owned());
-                scan = scan.expression_attribute_values(format!(":{}", state.to_lowercase()), value);
-            }
-            let own = Builder::new().retry_partition(RetryPartition::new(RETRY_PARTITION));
-            let scan = scan.customize().config_override(own);
-            let outcome = call(Service::DynamoDb, deadline, |attempts| scan.interceptor(attempts).send()).await;
-            let page = match outcome.into_result(Service::DynamoDb) {
-                Ok(page) => page,
-                Err(error) => return SearchOutcome { error: Some(error), ..found },
-            };
-            for attributes in page.items.iter().flatten() {
-                match image_id(attributes) {
-                    Ok(image_id) => found.image_ids.push(image_id),
-                    Err(error) => found.error = Some(error),
-                }
-            }
-            start = page.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
-                return found;
+        let page = match self.scan_page(failed_after, None, None, deadline).await {
+            Ok(page) => page,
+            Err(error) => return SearchOutcome { error: Some(error), ..found },
+        };
+        if add_page(page, &mut found).is_none() {
+            return found;
+        }
+        let first = fastrand::i32(0..SEGMENTS);
+        let mut scans = stream::iter(0..SEGMENTS)
+            .map(|number| self.scan_segment(failed_after, (first + number) % SEGMENTS, deadline))
+            .buffer_unordered(self.concurrency);
+        let mut unread = 0;
+        let mut failure = None;
+        while let Some((segment, read)) = scans.next().await {
+            found.image_ids.extend(segment.image_ids);
+            found.error = found.error.or(segment.error);
+            if let Err(error) = read {
+                unread += 1;
+                failure.get_or_insert(error);
             }
         }
+        if let Some(CallError { message, .. }) = &mut failure {
+            *message = format!("{unread} of {SEGMENTS} segments of the table were not read: {message}");
+            found.error = failure;
+        }
+        found
+    }
+
+    /// Reads all pages of a segment. Returns what it found, also if it could not read all of them.
+    async fn scan_segment(
+        &self,
+        failed_after: Timestamp,
+        segment: i32,
+        deadline: Instant,
+    ) -> (SearchOutcome, Result<(), CallError>) {
+        let mut found = SearchOutcome::default();
+        let mut start = None;
+        let mut seen = HashSet::new();
+        loop {
+            let page = match self.scan_page(failed_after, Some(segment), start, deadline).await {
+                Ok(page) => page,
+                Err(error) => return (found, Err(error)),
+            };
+            start = add_page(page, &mut found);
+            let Some(key) = &start else { return (found, Ok(())) };
+            // The key as a text. It has one attribute, so the text is always the same.
+            if !seen.insert(format!("{key:?}")) {
+                return (found, Err(bad_response("the scan repeats a LastEvaluatedKey".to_owned())));
+            }
+        }
+    }
+
+    /// Reads one page of the whole table or of a segment.
+    async fn scan_page(
+        &self,
+        failed_after: Timestamp,
+        segment: Option<i32>,
+        start: Option<Attributes>,
+        deadline: Instant,
+    ) -> Result<ScanOutput, CallError> {
+        let mut scan = self
+            .client
+            .scan()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .projection_expression("ImageId")
+            .filter_expression(UNSETTLED)
+            .expression_attribute_values(":failed_after", AttributeValue::S(failed_after.to_string()))
+            .expression_attribute_values(":null", AttributeValue::S("NULL".to_owned()))
+            // Only a time is greater than this.
+            .expression_attribute_values(":never", AttributeValue::S("0".to_owned()))
+            .set_segment(segment)
+            .set_total_segments(segment.map(|_| SEGMENTS))
+            .set_exclusive_start_key(start);
+        for name in ["State", "Owed", "Missing", "UpdatedAt", "Listed"] {
+            scan = scan.expression_attribute_names(format!("#{name}"), name);
+        }
+        for state in State::SETTLED {
+            let value = AttributeValue::S(state.to_owned());
+            scan = scan.expression_attribute_values(format!(":{}", state.to_lowercase()), value);
+        }
+        let own = Builder::new().retry_partition(RetryPartition::new(RETRY_PARTITION));
+        let scan = scan.customize().config_override(own);
+        let outcome = call(Service::DynamoDb, deadline, |attempts| scan.interceptor(attempts).send()).await;
+        outcome.into_result(Service::DynamoDb)
     }
 
     pub(super) async fn write(&self, write: Write<'_>, deadline: Instant) -> WriteOutcome {
@@ -223,6 +284,17 @@ impl LedgerTable {
             CallOutcome::NotSent(_) => WriteOutcome::NotSent,
         }
     }
+}
+
+/// Adds the images of a page of the scan. Returns where the next page starts, if there is one.
+fn add_page(page: ScanOutput, found: &mut SearchOutcome) -> Option<Attributes> {
+    for attributes in page.items.iter().flatten() {
+        match image_id(attributes) {
+            Ok(image_id) => found.image_ids.push(image_id),
+            Err(error) => found.error = Some(error),
+        }
+    }
+    page.last_evaluated_key.filter(|key| !key.is_empty())
 }
 
 fn key(image_id: &ImageId) -> Attributes {
@@ -281,4 +353,19 @@ fn unreadable(why: &str) -> CallError {
 
 fn bad_response(cause: String) -> CallError {
     CallError::bad_response(Service::DynamoDb, cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::schema_for;
+
+    use super::*;
+
+    #[test]
+    fn every_field_of_a_checkpoint_is_read() {
+        let schema = schema_for!(Checkpoint);
+        let fields = schema.get("properties").and_then(serde_json::Value::as_object).expect("an object with fields");
+        let missing: Vec<&String> = fields.keys().filter(|name| !ATTRIBUTES.contains(&name.as_str())).collect();
+        assert!(missing.is_empty() && fields.len() >= 5, "add {missing:?} to ATTRIBUTES");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{
     interceptors::context::Error, orchestrator::OrchestratorError, result::ConnectorError,
 };
@@ -11,6 +12,41 @@ use crate::error::{CallError, Service};
 
 /// The longest error code that is accepted, in bytes. The longest code of the services has less than half as many.
 const MAX_CODE_BYTES: usize = 128;
+
+/// Parts of the codes that the services use for errors that pass by themselves, in many variants: `KMSThrottling`,
+/// `ThrottledException`, `InternalServerError`, `RequestTimeoutException`.
+const TRANSIENT_PARTS: [&str; 5] = ["Throttl", "Internal", "ServiceUnavailable", "RequestTimeout", "TooManyRequests"];
+
+/// The other codes of errors that pass by themselves. Sources: the errors that the SDK's models list for the operations that
+/// this function calls, the [common errors] of AWS, the [errors of DynamoDB][dynamodb], and the codes that the SDK retries.
+/// Every other code of these sources tells of something that a person has to change.
+///
+/// [common errors]: https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html
+/// [dynamodb]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+const TRANSIENT_CODES: [&str; 17] = [
+    // Too many calls.
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    // Others write at the same time.
+    "ConcurrentAccess",
+    "ReplicatedWriteConflictException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    // The service gave up the request.
+    "RequestAbortedException",
+    // The credentials have expired. The next execution environment gets new ones.
+    "ExpiredToken",
+    "ExpiredTokenException",
+    // The request was signed at the wrong time. The SDK signs the next one at the service's time.
+    "InvalidSignatureException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+];
 
 /// Names the error of one attempt of a call, which got a response with this HTTP status or none: the service's error code
 /// if it sent one, otherwise `Timeout`, `Unreachable` (no server was reached) or `BadResponse` (the response could not be
@@ -35,13 +71,34 @@ where
     } else {
         "Unreachable"
     };
-    CallError { service, code: code.to_owned(), message: text(cause), transient: true }
+    let message = match status {
+        Some(status) if code == "BadResponse" => unintelligible(status, cause),
+        _ => text(cause),
+    };
+    let transient = match error.as_connector_error() {
+        Some(connector) => !connector.is_user(),
+        None => responded || timed_out || may_get_credentials(cause),
+    };
+    CallError { service, code: code.to_owned(), message, transient }
 }
 
-/// Names the error of a call that got no response.
+/// Names the error of a call whose request could not be built.
 pub(super) fn unreachable(service: Service, error: &(dyn StdError + 'static)) -> CallError {
     let code = if is_not_http(error) { "BadResponse" } else { "Unreachable" };
-    CallError { service, code: code.to_owned(), message: text(error), transient: true }
+    CallError { service, code: code.to_owned(), message: text(error), transient: false }
+}
+
+/// Whether this is the error of a source of credentials that may work later. If no source is configured, none will.
+fn may_get_credentials(error: &(dyn StdError + 'static)) -> bool {
+    let error = chain(error).find_map(|error| error.downcast_ref::<CredentialsError>());
+    error.is_some_and(|error| {
+        !matches!(error, CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_))
+    })
+}
+
+/// What to say about a response that is not the service's, for example the page of a gateway.
+fn unintelligible(status: u16, error: &(dyn StdError + 'static)) -> String {
+    format!("HTTP status {status}, and the body could not be understood: {}", text(error))
 }
 
 /// The error that the service itself reported with this HTTP status.
@@ -52,27 +109,19 @@ where
     let code = error.code().and_then(wire_code).unwrap_or("BadResponse").to_owned();
     let message = match error.message() {
         Some(message) if !message.is_empty() => message.to_owned(),
+        _ if code == "BadResponse" => unintelligible(status, error),
         _ => text(error),
     };
     CallError { service, transient: is_transient(&code, status), code, message }
 }
 
-/// Whether an error that a service reports may pass by itself: throttling, an outage, or a code that is missing.
+/// Whether an error that a service reports may pass by itself. `BadResponse` stands for a code that is missing.
 pub(super) fn is_transient(code: &str, status: u16) -> bool {
-    status >= 500 || status == 429 || code == "BadResponse" || is_throttling(code)
-}
-
-/// Whether a code means throttling. The services spell it in many ways, KMS behind a topic among them.
-fn is_throttling(code: &str) -> bool {
-    code.contains("Throttl")
-        || matches!(
-            code,
-            "LimitExceededException"
-                | "ProvisionedThroughputExceededException"
-                | "RequestLimitExceeded"
-                | "TooManyRequests"
-                | "TooManyRequestsException"
-        )
+    status >= 500
+        || status == 429
+        || code == "BadResponse"
+        || TRANSIENT_CODES.contains(&code)
+        || TRANSIENT_PARTS.iter().any(|part| code.contains(part))
 }
 
 /// Whether a server answered with something other than HTTP.

@@ -16,11 +16,12 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use futures_util::FutureExt as _;
+use http_body_util::Limited;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::{
         Client,
-        connect::{Connect, HttpConnector as TcpConnector},
+        connect::{Connect, HttpConnector as TcpConnector, capture_connection},
     },
     rt::{TokioExecutor, TokioTimer},
 };
@@ -33,6 +34,10 @@ use super::error::chain;
 /// How long an idle connection is kept. AWS does not document when its endpoints close theirs; this is less than common
 /// load balancers allow, so a request is not sent on a connection that the service has just closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The longest body that is read. The largest that is expected, a page of the ledger's scan, is smaller than 400 KB. The
+/// maximum number of calls at the same time, 64, must leave room in 128 MB.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Speaks HTTP/1.1, over TLS if the URL asks for it. All services share the connection pool, and so `connect_timeout`.
 pub(super) fn http_client(tls: ClientConfig, connect_timeout: Duration) -> SharedHttpClient {
@@ -55,7 +60,8 @@ pub(super) fn http_client(tls: ClientConfig, connect_timeout: Duration) -> Share
 }
 
 /// Adapts hyper to the SDK's connector interface. Hyper itself never reuses a connection on which a request failed or was
-/// abandoned.
+/// abandoned. A connection with a server error is not reused either: the host at its other end may be broken, and the
+/// next connection may lead to another one. The SDK can mark such connections, but does not under its newer retry rules.
 struct Hyper<C> {
     pool: Client<C, SdkBody>,
     /// The time limit until the response's headers arrive.
@@ -70,10 +76,15 @@ impl<C> std::fmt::Debug for Hyper<C> {
 
 impl<C: Connect + Clone + Send + Sync + 'static> HttpConnector for Hyper<C> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let request = match request.try_into_http1x() {
+        let mut request = match request.try_into_http1x() {
             Ok(request) => request,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         };
+        if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+            let error = format!("the URL {} does not start with http:// or https://", request.uri());
+            return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
+        }
+        let connection = capture_connection(&mut request);
         let (responding, read_timeout) = (self.pool.request(request), self.read_timeout);
         HttpConnectorFuture::new(async move {
             let response = match read_timeout {
@@ -81,7 +92,12 @@ impl<C: Connect + Clone + Send + Sync + 'static> HttpConnector for Hyper<C> {
                 Some(limit) => timeout(limit, responding).await.map_err(|late| ConnectorError::timeout(late.into()))?,
             };
             let response = response.map_err(|error| connector_error(error.into()))?;
-            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+            if let Some(connection) = connection.connection_metadata().as_ref()
+                && response.status().is_server_error()
+            {
+                connection.poison();
+            }
+            HttpResponse::try_from(response.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_BODY_BYTES))))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }

@@ -2,10 +2,12 @@
 
 mod call;
 mod clients;
+mod description;
 mod dynamodb;
 mod error;
 mod http_client;
 mod ping;
+mod signing_time;
 mod sns;
 mod tls;
 mod workspaces;
@@ -20,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use self::{
     clients::{endpoint, sdk_config, warn_of_proxies},
     dynamodb::LedgerTable,
+    signing_time::SigningTime,
     sns::Sns,
     workspaces::WorkSpaces,
 };
@@ -70,14 +73,19 @@ impl Aws {
     #[must_use]
     pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
         let region = sdk.region().map(ToString::to_string).unwrap_or_default();
-        let mut workspaces = aws_sdk_workspaces::config::Builder::from(sdk);
+        let mut workspaces =
+            aws_sdk_workspaces::config::Builder::from(sdk).interceptor(SigningTime).retry_classifier(SigningTime);
         workspaces.set_endpoint_url(endpoint("WORKSPACES"));
         // The topic's Region may differ from the Region of the imports.
         let topic_region = Region::new(config.topic.region.clone());
-        let mut sns = aws_sdk_sns::config::Builder::from(sdk).region(topic_region);
+        let mut sns = aws_sdk_sns::config::Builder::from(sdk)
+            .interceptor(SigningTime)
+            .retry_classifier(SigningTime)
+            .region(topic_region);
         sns.set_endpoint_url(endpoint("SNS"));
         let ledger = config.ledger_table.as_ref().map(|table| {
-            let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk);
+            let mut dynamodb =
+                aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(SigningTime).retry_classifier(SigningTime);
             dynamodb.set_endpoint_url(endpoint("DYNAMODB"));
             let client = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
             LedgerTable::new(client, table.clone(), config.concurrency)
@@ -142,6 +150,69 @@ impl Services for Aws {
         match &self.ledger {
             Some(ledger) => ledger.write(write, deadline).await,
             None => WriteOutcome::NoLedger,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, identity::IdentityCache};
+    use aws_credential_types::{
+        Credentials,
+        provider::{ProvideCredentials, error::CredentialsError, future},
+    };
+    use aws_smithy_runtime_api::client::http::http_client_fn;
+
+    use super::*;
+
+    /// A source of credentials that gives what this function returns.
+    #[derive(Debug)]
+    struct Source(fn() -> Result<Credentials, CredentialsError>);
+
+    impl ProvideCredentials for Source {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready((self.0)())
+        }
+    }
+
+    /// The error of describing an import with this Region and these credentials.
+    async fn error(region: &'static str, credentials: fn() -> Result<Credentials, CredentialsError>) -> CallError {
+        let no_network = http_client_fn(|_, _| panic!("nothing is sent"));
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static(region))
+            .credentials_provider(SharedCredentialsProvider::new(Source(credentials)))
+            .identity_cache(IdentityCache::lazy().build())
+            .http_client(no_network)
+            .build();
+        let config = Config::from_variables(|name| {
+            Ok((name == "TOPIC_ARN").then(|| "arn:aws:sns:eu-west-1:123456789012:image-imports".to_owned()))
+        });
+        let aws = Aws::new(&sdk, &config.expect("valid"));
+        let image_id = ImageId::parse("wsi-0a1b2c3d4").expect("valid");
+        match aws.describe(&image_id, Instant::now() + Duration::from_secs(20)).await {
+            DescribeOutcome::Failed(error) => error,
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_may_pass_by_itself_is_transient() {
+        let works = || Ok(Credentials::new("AKIDTESTS", "secret", None, None, "tests"));
+        for (region, credentials, transient) in [
+            ("eu-west-1", (|| Err(CredentialsError::not_loaded("none"))) as fn() -> _, false),
+            ("eu-west-1", || Err(CredentialsError::invalid_configuration("not a URL")), false),
+            ("eu-west-1", || Err(CredentialsError::provider_error("503")), true),
+            ("eu-west-1", || Err(CredentialsError::unhandled("not JSON")), true),
+            ("eu west 1", works, false),
+            ("eu-west-1.", works, false),
+            ("eu/west/1", works, false),
+        ] {
+            let error = error(region, credentials).await;
+            assert_eq!((error.code.as_str(), error.transient), ("Unreachable", transient), "{region}: {error}");
         }
     }
 }

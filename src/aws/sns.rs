@@ -18,11 +18,6 @@ use crate::{
     message::Message,
 };
 
-/// The code of the error for a batch whose messages are too large [together][api].
-///
-/// [api]: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
-const BATCH_TOO_LONG: &str = "BatchRequestTooLong";
-
 /// An SNS topic.
 #[derive(Clone, Debug)]
 pub(super) struct Sns {
@@ -101,8 +96,9 @@ impl Sns {
     pub(super) async fn publish(&self, batch: &[Message], deadline: Instant) -> Vec<Result<(), CallError>> {
         match self.try_publish(batch, deadline).await {
             Ok(results) => results,
-            // SNS counts more than this function does. What one call cannot take, several can.
-            Err(error) if error.code == BATCH_TOO_LONG && batch.len() > 1 => {
+            // SNS may reject a whole call because of one message, or because the messages are too large together. Each
+            // message then gets a call of its own, so that it is not rejected because of the others.
+            Err(error) if !error.transient && batch.len() > 1 => {
                 let mut results = Vec::with_capacity(batch.len());
                 for message in batch {
                     let result = self.try_publish(std::slice::from_ref(message), deadline).await;

@@ -1,6 +1,10 @@
 //! Amazon `WorkSpaces`: describes imports, and lists the images that may be imports.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashSet,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use aws_sdk_workspaces::{
     Client,
@@ -8,29 +12,19 @@ use aws_sdk_workspaces::{
         Builder,
         retry::{RetryConfig, RetryPartition},
     },
-    operation::describe_custom_workspace_image_import::{
-        DescribeCustomWorkspaceImageImportError as DescribeError, DescribeCustomWorkspaceImageImportOutput,
-    },
-    types::{ImageSourceIdentifier, ImageType, WorkspaceImage, WorkspaceImageState},
+    operation::describe_custom_workspace_image_import::DescribeCustomWorkspaceImageImportError as DescribeError,
+    types::{ImageType, WorkspaceImage, WorkspaceImageState},
 };
-use aws_smithy_runtime_api::{
-    box_error::BoxError,
-    client::{
-        interceptors::{Intercept, context::AfterDeserializationInterceptorContextRef},
-        runtime_components::RuntimeComponents,
-    },
-};
-use aws_smithy_types::{DateTime, config_bag::ConfigBag};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     call::{CallOutcome, call},
+    description::{UnreadBody, description},
     ping::{Ping, connected},
 };
 use crate::{
     error::{CallError, Service},
-    import::{Description, ErrorDetail, ImageId, ImageSource, Observation, State, Timestamp},
+    import::{Description, ImageId, Observation, State},
     services::{DescribeOutcome, SearchOutcome},
 };
 
@@ -47,11 +41,14 @@ const RETRY_PARTITION: &str = "WorkSpaces discovery";
 #[derive(Clone, Debug)]
 pub(super) struct WorkSpaces {
     client: Client,
+    /// The token of the page at which the last listing failed or ran out of time. The next one continues there, so that
+    /// it does not read the same pages every time.
+    left_off: Arc<Mutex<Option<String>>>,
 }
 
 impl WorkSpaces {
     pub(super) fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, left_off: Arc::default() }
     }
 
     /// Opens a connection without describing anything.
@@ -66,53 +63,92 @@ impl WorkSpaces {
 
     pub(super) async fn list_pending(&self, deadline: Instant) -> SearchOutcome {
         let mut found = SearchOutcome::default();
-        let mut next_token = None;
+        let left_off = self.set_left_off(None);
+        let mut listed = self.list(left_off.clone(), None, &mut found, deadline).await;
+        if left_off.is_some() {
+            listed = match listed {
+                // The rest is read. Now the pages before it.
+                Ok(()) => self.list(None, left_off, &mut found, deadline).await,
+                // The service may have forgotten the token.
+                Err((at, _)) if at == left_off => self.list(None, None, &mut found, deadline).await,
+                Err(failure) => Err(failure),
+            };
+        }
+        if let Err((at, error)) = listed {
+            self.set_left_off(at);
+            found.error = Some(error);
+        }
+        found
+    }
+
+    /// Remembers where to continue, and returns what was remembered.
+    fn set_left_off(&self, token: Option<String>) -> Option<String> {
+        mem::replace(&mut self.left_off.lock().unwrap_or_else(PoisonError::into_inner), token)
+    }
+
+    /// Reads the pages from the token `from`, or from the first page, up to the token `to`, or to the last page.
+    ///
+    /// # Errors
+    /// If a page cannot be read. The error comes with the token of the page, unless its tokens go round in circles.
+    async fn list(
+        &self,
+        from: Option<String>,
+        to: Option<String>,
+        found: &mut SearchOutcome,
+        deadline: Instant,
+    ) -> Result<(), (Option<String>, CallError)> {
+        let mut token = from;
+        let mut seen: HashSet<String> = token.iter().cloned().collect();
         loop {
             let list = self
                 .client
                 .describe_workspace_images()
                 .image_type(ImageType::Owned)
                 .max_results(MAX_RESULTS)
-                .set_next_token(next_token)
+                .set_next_token(token.clone())
                 .customize()
                 .config_override(Builder::new().retry_partition(RetryPartition::new(RETRY_PARTITION)));
             let outcome = call(Service::WorkSpaces, deadline, |attempts| list.interceptor(attempts).send()).await;
-            let page = match outcome.into_result(Service::WorkSpaces) {
-                Ok(page) => page,
-                Err(error) => return SearchOutcome { error: Some(error), ..found },
-            };
+            let page = outcome.into_result(Service::WorkSpaces).map_err(|error| (token, error))?;
             for image in page.images.iter().flatten().filter(|image| may_be_running(image)) {
                 match image_id(image) {
                     Ok(image_id) => found.image_ids.push(image_id),
                     Err(error) => found.error = Some(error),
                 }
             }
-            next_token = page.next_token.filter(|token| !token.is_empty());
-            if next_token.is_none() {
-                return found;
+            token = page.next_token.filter(|token| !token.is_empty());
+            let Some(next) = token.as_ref().filter(|_| token != to) else { return Ok(()) };
+            if !seen.insert(next.clone()) {
+                let message = "the list of images repeats a NextToken";
+                return Err((None, CallError::bad_response(Service::WorkSpaces, message)));
             }
         }
     }
 
     pub(super) async fn describe(&self, image_id: &ImageId, deadline: Instant) -> DescribeOutcome {
-        let unknown_source = UnknownSource::default();
+        let unread = UnreadBody::default();
         let describe = self
             .client
             .describe_custom_workspace_image_import()
             .image_id(image_id.as_str())
             .customize()
-            .interceptor(unknown_source.clone());
-        match call(Service::WorkSpaces, deadline, |attempts| describe.interceptor(attempts).send()).await {
-            CallOutcome::Succeeded(output) => match description(output, unknown_source.name()) {
-                Ok(description) => DescribeOutcome::Observed(Observation::Described(Box::new(description))),
-                Err(error) => DescribeOutcome::Failed(error),
-            },
-            // Decided by the modeled error alone: every error of this operation has the HTTP status 400.
-            CallOutcome::Failed(_, Some(DescribeError::ResourceNotFoundException(_))) => {
-                DescribeOutcome::Observed(Observation::NotFound)
-            }
-            CallOutcome::Failed(error, _) => DescribeOutcome::Failed(error),
-            CallOutcome::NotSent(why) => DescribeOutcome::NotSent(why),
+            .interceptor(unread.clone());
+        let described =
+            match call(Service::WorkSpaces, deadline, |attempts| describe.interceptor(attempts).send()).await {
+                CallOutcome::Succeeded(output) => description(output, &unread),
+                // Decided by the modeled error alone: every error of this operation has the HTTP status 400.
+                CallOutcome::Failed(_, Some(DescribeError::ResourceNotFoundException(_))) => {
+                    return DescribeOutcome::Observed(Observation::NotFound);
+                }
+                CallOutcome::Failed(error, _) => match unread.description() {
+                    Some(description) => description,
+                    None => return DescribeOutcome::Failed(error),
+                },
+                CallOutcome::NotSent(why) => return DescribeOutcome::NotSent(why),
+            };
+        match check_state(described) {
+            Ok(description) => DescribeOutcome::Observed(Observation::Described(Box::new(description))),
+            Err(error) => DescribeOutcome::Failed(error),
         }
     }
 }
@@ -129,83 +165,15 @@ fn image_id(image: &WorkspaceImage) -> Result<ImageId, CallError> {
     id.ok_or_else(|| CallError::bad_response(Service::WorkSpaces, "a listed image has no valid ImageId"))
 }
 
-fn description(
-    output: DescribeCustomWorkspaceImageImportOutput,
-    unknown_source: Option<String>,
-) -> Result<Description, CallError> {
-    // A time that RFC 3339 cannot express must not keep the import from being checked.
-    let time = |time: Option<DateTime>| Timestamp::from_nanos(time?.as_nanos());
-    let state = output.state.map(|state| state.as_str().to_owned());
-    if state.as_deref().is_some_and(|state| State::parse(state).is_none()) {
+/// # Errors
+/// If the description has a state that could never be announced.
+fn check_state(description: Description) -> Result<Description, CallError> {
+    let state = description.state.as_deref();
+    if state.is_some_and(|state| State::parse(state).is_none()) {
         let message = "State is not 1 to 64 printable ASCII characters";
         return Err(CallError::bad_response(Service::WorkSpaces, message));
     }
-    Ok(Description {
-        image_id: output.image_id,
-        infrastructure_configuration_arn: output.infrastructure_configuration_arn,
-        state,
-        state_message: output.state_message,
-        progress_percentage: output.progress_percentage,
-        created: time(output.created),
-        last_updated_time: time(output.last_updated_time),
-        image_source: output.image_source.map(|source| image_source(source, unknown_source)),
-        image_builder_instance_id: output.image_builder_instance_id,
-        error_details: output.error_details.map(|details| {
-            let details = details.into_iter().map(|detail| ErrorDetail {
-                error_code: detail.error_code.map(|code| code.as_str().to_owned()),
-                error_message: detail.error_message,
-            });
-            details.collect()
-        }),
-    })
-}
-
-fn image_source(source: ImageSourceIdentifier, unknown: Option<String>) -> ImageSource {
-    match source {
-        ImageSourceIdentifier::Ec2ImageId(id) => ImageSource::Ec2ImageId(id),
-        ImageSourceIdentifier::Ec2ImportTaskId(id) => ImageSource::Ec2ImportTaskId(id),
-        ImageSourceIdentifier::ImageBuildVersionArn(arn) => ImageSource::ImageBuildVersionArn(arn),
-        _ => ImageSource::Unknown { name: unknown.unwrap_or_default() },
-    }
-}
-
-/// Reads the name of an `ImageSource` member that the SDK does not know. The SDK drops the name, but an interceptor can
-/// still read the response body after deserialization.
-#[derive(Clone, Debug, Default)]
-struct UnknownSource(Arc<OnceLock<String>>);
-
-impl UnknownSource {
-    fn name(&self) -> Option<String> {
-        self.0.get().cloned()
-    }
-}
-
-impl Intercept for UnknownSource {
-    fn name(&self) -> &'static str {
-        "UnknownSource"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let Ok(output) = context.output_or_error() else { return Ok(()) };
-        let output = output.downcast_ref::<DescribeCustomWorkspaceImageImportOutput>();
-        let source = output.and_then(DescribeCustomWorkspaceImageImportOutput::image_source);
-        if !source.is_some_and(ImageSourceIdentifier::is_unknown) {
-            return Ok(());
-        }
-        let body = context.response().body().bytes().unwrap_or_default();
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        for (name, value) in body["ImageSource"].as_object().into_iter().flatten() {
-            if name != "__type" && !value.is_null() {
-                self.0.get_or_init(|| name.clone());
-            }
-        }
-        Ok(())
-    }
+    Ok(description)
 }
 
 #[cfg(test)]

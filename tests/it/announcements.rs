@@ -2,7 +2,9 @@
 //!
 //! `cargo test --locked --test it announcements::`
 
-use fake_aws::{Published, SnsAnswer, description};
+use std::{iter, time::Duration};
+
+use fake_aws::{Act, Proxy, Published, Reply, Request, Sns, SnsAnswer, WorkSpaces, description};
 use serde_json::{Value, json};
 
 use crate::support::{IMAGE, Rig, Setup, TOPIC_ARN, event, image, imports};
@@ -371,11 +373,10 @@ async fn a_partial_failure_fails_only_its_own_entries() {
     let rig = Setup::new().await.set("CONCURRENCY", "1").start().await;
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
     let failure = |index, code: &str| (index, code.to_owned(), "words".to_owned());
-    rig.sns.script([
-        SnsAnswer::FailEntries(vec![failure(3, "KMSThrottling"), failure(7, "InvalidParameter")]),
-        SnsAnswer::Error { status: 403, code: "AuthorizationError".to_owned(), message: "no".to_owned() },
-        SnsAnswer::Take,
-    ]);
+    let denied = SnsAnswer::Error { status: 403, code: "AuthorizationError".to_owned(), message: "no".to_owned() };
+    let partial = SnsAnswer::FailEntries(vec![failure(3, "KMSThrottling"), failure(7, "InvalidParameter")]);
+    // The second batch, and then each of its messages.
+    rig.sns.script(iter::once(partial).chain(iter::repeat_n(denied, 11)));
     let response = rig.invoke(event((0..25).map(|number| json!({"ImageId": image(number)})))).await;
     let errors: Vec<String> = imports(&response)
         .iter()
@@ -462,9 +463,29 @@ async fn markup_is_plain_text_and_the_only_links_are_to_aws() {
     assert_eq!(links, [&console, guide]);
 }
 
-/// SNS may count more than the function does.
+/// SNS may reject a whole call because of one of its messages, or because it counts more bytes than the function does.
 #[tokio::test]
-async fn a_batch_that_is_refused_for_its_size_is_sent_message_by_message() {
+async fn a_batch_that_is_rejected_is_sent_message_by_message() {
+    for code in ["InvalidParameter", "ParameterValueInvalid", "ValidationException", "KMSInvalidState", "Unheard.Of"] {
+        let (sns, count) = (Sns::start().await.expect("the simulator starts"), 12);
+        let proxy = Proxy::start(&sns.url()).await.expect("the proxy starts");
+        let bad = image(3);
+        proxy.on(move |_, request| {
+            let is_bad = String::from_utf8_lossy(&request.body).contains(&bad);
+            if is_bad { Act::Reply(Reply::query_error(400, code, "not this one")) } else { Act::Forward }
+        });
+        let workspaces = WorkSpaces::start().await.expect("the simulator starts");
+        workspaces.set_default(description(IMAGE, "VALIDATING"));
+        let stage = Setup::with(workspaces, sns).set("AWS_ENDPOINT_URL_SNS", &proxy.url()).set("CONCURRENCY", "1");
+        let rig = stage.start().await;
+        let response = rig.invoke(event((0..count).map(|number| json!({"ImageId": image(number)})))).await;
+        let failed: Vec<&Value> = imports(&response).iter().filter(|import| !import["CheckError"].is_null()).collect();
+        assert_eq!(failed.len(), 1, "{code}: {failed:?}");
+        assert_eq!(failed[0]["ImageId"], image(3));
+        assert_eq!(failed[0]["CheckError"], json!({"Error": format!("Sns.{code}"), "Cause": "not this one"}));
+        let sizes: Vec<usize> = rig.sns.batches().iter().map(Vec::len).collect();
+        assert_eq!(sizes, [1, 1, 1, 1, 1, 1, 1, 1, 1, 2], "nine of the first ten, and the other batch as a whole");
+    }
     let rig = Setup::new().await.set("CONCURRENCY", "1").start().await;
     rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
     let message = "Too long".to_owned();
@@ -473,4 +494,16 @@ async fn a_batch_that_is_refused_for_its_size_is_sent_message_by_message() {
     assert_eq!(response["Transitions"].as_array().map(Vec::len), Some(3));
     let sizes: Vec<usize> = rig.sns.batches().iter().map(Vec::len).collect();
     assert_eq!(sizes, [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_batch_with_a_transient_error_stays_together() {
+    let rig = Rig::new().await;
+    rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+    rig.sns.set(SnsAnswer::Error { status: 400, code: "KMSThrottling".to_owned(), message: "slowly".to_owned() });
+    let records = event((0..3).map(|number| json!({"ImageId": image(number)})));
+    let response = rig.try_invoke(records, Duration::from_secs(4)).await.expect("what is owed is kept");
+    assert!(imports(&response).iter().all(|import| import["CheckError"]["Error"] == "Sns.KMSThrottling"), "{response}");
+    let entries = |request: &Request| String::from_utf8_lossy(&request.body).matches(".Subject=").count();
+    assert!(rig.sns.requests().iter().filter(|request| request.operation() == "PublishBatch").all(|r| entries(r) == 3));
 }

@@ -3,11 +3,17 @@
 //!
 //! `cargo test --locked --test it connections::`
 
-use fake_aws::{Proxy, Server, description, http::Request};
-use serde_json::json;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use fake_aws::{Act, Fault, Proxy, Reply, Server, Sns, WorkSpaces, description, http::Request};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{IMAGE, Setup, emulator::ministack, event, fake_table, private_ca::PrivateCa};
+use crate::support::{IMAGE, Rig, Setup, announced, emulator::ministack, event, fake_table, private_ca::PrivateCa};
 
 /// Whether a ping has no body, no signature and no header that names an operation.
 fn is_unsigned_and_empty(ping: &Request) -> bool {
@@ -89,4 +95,91 @@ async fn a_connection_that_cannot_be_opened_does_not_block_init() {
     rig.workspaces.set(IMAGE, description(IMAGE, "PENDING").progress(7));
     let record = rig.check(json!({"ImageId": IMAGE, "State": "PENDING"})).await;
     assert_eq!(record["Description"]["ProgressPercentage"], 7);
+}
+
+/// A function that has opened its connections to three proxies, which count them.
+async fn behind_proxies() -> (Rig, [Proxy; 3]) {
+    let (workspaces, sns) = (WorkSpaces::start().await.expect("it starts"), Sns::start().await.expect("it starts"));
+    let table = ministack().table().await;
+    let proxy = async |upstream: &str| Proxy::start(upstream).await.expect("it starts");
+    let proxies = [proxy(&workspaces.url()).await, proxy(&sns.url()).await, proxy(&ministack().url).await];
+    let mut stage = Setup::with(workspaces, sns).set("LEDGER_TABLE", &table.name);
+    for (service, proxy) in ["WORKSPACES", "SNS", "DYNAMODB"].iter().zip(&proxies) {
+        stage = stage.set(&format!("AWS_ENDPOINT_URL_{service}"), &proxy.url());
+    }
+    let rig = stage.start().await;
+    rig.ready().await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    (rig, proxies)
+}
+
+/// Makes each proxy answer like this to everything on its first connection, as a broken host behind a load balancer does.
+fn break_first_connections(proxies: &[Proxy], reply: &Reply) {
+    for proxy in proxies {
+        let reply = reply.clone();
+        proxy.on(move |_, request| if request.connection == 1 { Act::Reply(reply.clone()) } else { Act::Forward });
+    }
+}
+
+/// The number of requests on the first connection of each proxy.
+fn on_first_connections(proxies: &[Proxy; 3]) -> [usize; 3] {
+    let is_first = |(_, request): &(String, Request)| request.connection == 1;
+    [0, 1, 2].map(|index| proxies[index].requests().into_iter().filter(is_first).count())
+}
+
+fn error(status: u16, body: &'static str) -> Reply {
+    Reply::Http { status, headers: Vec::new(), body: body.into() }
+}
+
+#[tokio::test]
+async fn a_connection_with_a_server_error_is_not_used_again() {
+    for reply in [
+        error(500, ""),
+        error(502, "<html>Bad gateway</html>"),
+        error(503, r#"{"__type": "ServiceUnavailable"}"#),
+        error(504, "late"),
+    ] {
+        let (rig, proxies) = behind_proxies().await;
+        break_first_connections(&proxies, &reply);
+        let response = rig.invoke(event([json!({"ImageId": IMAGE})])).await;
+        assert_eq!(response["Imports"][0]["CheckError"], Value::Null, "{reply:?}");
+        assert_eq!(announced(&rig.sns), [format!("{IMAGE}#1:VALIDATING")]);
+        assert_eq!(on_first_connections(&proxies), [1; 3], "one attempt each: {reply:?}");
+        assert_eq!(proxies.each_ref().map(|proxy| proxy.server().connections()), [2; 3]);
+    }
+}
+
+/// The SDK abandons an attempt after ten seconds.
+#[tokio::test]
+async fn a_connection_on_which_a_body_does_not_arrive_in_time_is_not_used_again() {
+    join_all([0, 1, 2].map(async |index| {
+        let (rig, proxies) = behind_proxies().await;
+        break_first_connections(&proxies[index..=index], &Reply::Fault(Fault::SlowBody(Duration::from_mins(10))));
+        let response = rig.try_invoke(event([json!({"ImageId": IMAGE})]), Duration::from_mins(1)).await;
+        assert_eq!(response.expect("a response")["Imports"][0]["CheckError"], Value::Null);
+        assert_eq!(on_first_connections(&proxies)[index], 1);
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_with_another_error_is_used_again() {
+    let (rig, proxies) = behind_proxies().await;
+    for (status, code) in
+        [(429, "ThrottlingException"), (400, "ThrottlingException"), (400, "ResourceNotFoundException")]
+    {
+        for proxy in &proxies {
+            let rejected = AtomicBool::new(false);
+            proxy.on(move |operation, _| {
+                let is_first = !rejected.swap(true, Ordering::Relaxed);
+                let reply = match operation {
+                    "PublishBatch" => Reply::query_error(status, code, "in words"),
+                    _ => Reply::aws_error(status, code, "in words"),
+                };
+                if is_first { Act::Reply(reply) } else { Act::Forward }
+            });
+        }
+        let _ = rig.try_invoke(event([json!({"ImageId": IMAGE})]), Duration::from_secs(20)).await;
+    }
+    assert_eq!(proxies.each_ref().map(|proxy| proxy.server().connections()), [1; 3]);
 }

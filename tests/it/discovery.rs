@@ -2,9 +2,9 @@
 //!
 //! `cargo test --locked --test it discovery::`
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
-use fake_aws::{Act, Answer, Fault, Proxy, Reply, WorkSpaces, description};
+use fake_aws::{Act, Answer, Fault, Proxy, Reply, Request, WorkSpaces, description};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -188,33 +188,202 @@ async fn unsettled_items_are_found() {
     }
 }
 
+/// The number of segments in which a large table is scanned.
+const SEGMENTS: usize = 64;
+
+/// A request of a scan, as JSON.
+fn scan(request: &Request) -> Value {
+    serde_json::from_slice(&request.body).expect("JSON")
+}
+
+/// The segment that a scan asks for. `None`: the whole table.
+fn segment(scan: &Value) -> Option<usize> {
+    scan["Segment"].as_u64().map(|segment| segment.try_into().expect("a small number"))
+}
+
+/// A page with one image. `next` is the number of the image in `LastEvaluatedKey`.
+fn page(number: usize, next: Option<usize>) -> Value {
+    let key = |number| json!({"ImageId": {"S": image(number)}});
+    let mut body = json!({"Items": [key(number)], "Count": 1, "ScannedCount": 9});
+    if let Some(next) = next {
+        body["LastEvaluatedKey"] = key(next);
+    }
+    body
+}
+
+/// The scans that the table received, in order.
+fn scans(proxy: &Proxy) -> Vec<Value> {
+    let scans = proxy.requests().into_iter().filter(|(operation, _)| operation == "Scan");
+    scans.map(|(_, request)| scan(&request)).collect()
+}
+
+/// Answers each scan with this page.
+fn on_scan(proxy: &Proxy, page: impl Fn(&Value) -> Reply + Send + Sync + 'static) {
+    proxy.on(move |called, request| if called == "Scan" { Act::Reply(page(&scan(request))) } else { Act::Forward });
+}
+
 #[tokio::test]
-async fn the_scan_is_consistent_and_reads_every_page() {
+async fn a_small_table_is_read_with_one_consistent_scan() {
     let ledger = WithLedger::new().await;
-    let requests = Arc::<std::sync::Mutex<Vec<Value>>>::default();
-    let seen = Arc::clone(&requests);
-    ledger.proxy.on(move |operation, request| {
-        if operation != "Scan" {
-            return Act::Forward;
-        }
-        let request: Value = serde_json::from_slice(&request.body).expect("JSON");
-        let page = request["ExclusiveStartKey"]["ImageId"]["S"]
-            .as_str()
-            .map_or(1, |last| last[4..].parse().expect("a number"));
-        seen.lock().expect("not poisoned").push(request);
-        let key = json!({"ImageId": {"S": image(page + 1)}});
-        let mut body = json!({"Items": [{"ImageId": {"S": image(page)}}], "Count": 1, "ScannedCount": 9});
-        if page < 3 {
-            body["LastEvaluatedKey"] = key;
-        }
-        Act::Reply(Reply::json(200, &body))
+    ledger.put(1, "VALIDATING", json!({})).await;
+    assert_eq!(image_ids(&ledger.tick().await), [image(1)]);
+    let scans = scans(&ledger.proxy);
+    assert_eq!(scans.len(), 1);
+    assert_eq!((&scans[0]["ConsistentRead"], segment(&scans[0])), (&json!(true), None));
+    assert!(scans[0]["FilterExpression"].is_string());
+}
+
+#[tokio::test]
+async fn a_large_table_is_read_in_segments_with_all_their_pages() {
+    let ledger = WithLedger::new().await;
+    on_scan(&ledger.proxy, |scan| {
+        let page = match (segment(scan), &scan["ExclusiveStartKey"]) {
+            (None, _) => page(300, Some(300)),
+            (Some(segment), Value::Null) => page(segment, Some(segment)),
+            (Some(segment), key) => {
+                assert_eq!(key["ImageId"]["S"], image(segment));
+                page(100 + segment, None)
+            }
+        };
+        Reply::json(200, &page)
     });
     ledger.rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
-    assert_eq!(image_ids(&ledger.tick().await), [1, 2, 3].map(image));
-    let requests = requests.lock().expect("not poisoned");
-    assert_eq!(requests.len(), 3);
-    assert!(requests.iter().all(|request| request["ConsistentRead"] == true), "{requests:?}");
-    assert!(requests.iter().all(|request| request["FilterExpression"].is_string()), "{requests:?}");
+    let response = ledger.tick().await;
+    let numbers = (0..SEGMENTS).chain(100..100 + SEGMENTS).chain([300]);
+    assert_eq!(image_ids(&response), numbers.map(image).collect::<Vec<_>>());
+    assert_eq!(response["DiscoverError"], Value::Null);
+    let scans = scans(&ledger.proxy);
+    assert_eq!(scans.len(), 1 + 2 * SEGMENTS);
+    for scan in &scans {
+        assert_eq!(scan["ConsistentRead"], true);
+        assert!(scan["FilterExpression"].is_string(), "{scan}");
+        assert!(segment(scan).is_none() || scan["TotalSegments"] == SEGMENTS, "{scan}");
+    }
+}
+
+/// A page of a real table has at most 1 MB. The items have large attributes that the function does not know.
+#[tokio::test]
+async fn a_large_table_is_found_completely() {
+    let ledger = WithLedger::with(Setup::new().await, dynalite()).await;
+    let padding = json!({"Padding": "p".repeat(200_000)});
+    for number in 0..12 {
+        ledger.put(number, if number < 9 { "VALIDATING" } else { "COMPLETED" }, padding.clone()).await;
+    }
+    let response = ledger.tick().await;
+    assert!(ledger.proxy.count("Scan") > SEGMENTS, "the table is one page");
+    assert_eq!(image_ids(&response), (0..9).map(image).collect::<Vec<_>>());
+    let errors: Vec<&Value> = imports(&response).iter().map(|record| &record["CheckError"]).collect();
+    assert_eq!((errors, &response["DiscoverError"]), (vec![&Value::Null; 9], &Value::Null));
+}
+
+/// What the time does not suffice for is counted, and is not the same every time.
+#[tokio::test]
+async fn a_table_that_takes_too_long_is_read_from_a_random_segment_on() {
+    let ledger = WithLedger::new().await;
+    on_scan(&ledger.proxy, |scan| match segment(scan) {
+        None => Reply::json(200, &page(300, Some(300))),
+        Some(segment) => Reply::After(Duration::from_millis(200), Box::new(Reply::json(200, &page(segment, None)))),
+    });
+    ledger.rig.workspaces.set_default(description(IMAGE, "PENDING"));
+    let mut choices = BTreeSet::new();
+    for _ in 0..6 {
+        let before = scans(&ledger.proxy).len();
+        let response = ledger.rig.try_invoke(discover(), Duration::from_secs(3)).await.expect("a response");
+        let found = imports(&response).iter().filter(|record| record["ImageId"].as_str() < Some(&image(SEGMENTS)));
+        let in_time: BTreeSet<String> = found.map(|record| record["ImageId"].to_string()).collect();
+        assert_eq!(response["DiscoverError"]["Error"], "DynamoDb.Timeout");
+        let cause = response["DiscoverError"]["Cause"].as_str().expect("a text");
+        assert!(cause.contains("of 64 segments of the table were not read"), "{cause}");
+        let unread: usize = cause.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+        let read: Vec<usize> = scans(&ledger.proxy)[before..].iter().filter_map(segment).collect();
+        assert!(unread + read.len() >= SEGMENTS && unread < SEGMENTS, "{cause}: {read:?}");
+        assert!(in_time.len() >= SEGMENTS - unread, "the ledger knows the ones of the checks before, too: {in_time:?}");
+        choices.insert(read.into_iter().collect::<BTreeSet<usize>>());
+    }
+    assert!(choices.len() > 1, "always the same segments: {choices:?}");
+    assert_eq!(ledger.rig.logged("invocation finished").await[0]["CheckErrors"], 1);
+}
+
+#[tokio::test]
+async fn a_segment_that_fails_does_not_stop_the_others() {
+    let ledger = WithLedger::new().await;
+    on_scan(&ledger.proxy, |scan| match segment(scan) {
+        None => Reply::json(200, &page(300, Some(300))),
+        Some(5) => denied(),
+        Some(segment) => Reply::json(200, &page(segment, None)),
+    });
+    ledger.rig.workspaces.set_default(description(IMAGE, "VALIDATING"));
+    let response = ledger.tick().await;
+    assert_eq!(imports(&response).len(), SEGMENTS, "all but one, and the first page");
+    let cause = "1 of 64 segments of the table were not read: not you";
+    assert_eq!(response["DiscoverError"], json!({"Error": "DynamoDb.AccessDeniedException", "Cause": cause}));
+}
+
+/// A service that repeats itself would otherwise be called until the time runs out.
+#[tokio::test]
+async fn the_first_repetition_of_a_token_or_key_ends_a_search() {
+    for tokens in [vec!["a", "a"], vec!["a", "b", "a"], vec!["a", "b", "c", "b"]] {
+        let rig = Rig::new().await;
+        is_pending(&rig.workspaces, [1]);
+        let pages = tokens.iter().map(|token| {
+            let body = json!({"Images": [{"ImageId": image(1), "State": "PENDING"}], "NextToken": token});
+            Some(Answer::Raw(Reply::json(200, &body)))
+        });
+        rig.workspaces.script_listing(pages);
+        let response = rig.invoke(discover()).await;
+        assert_eq!(image_ids(&response), [image(1)], "what the pages show counts");
+        assert_eq!(response["DiscoverError"]["Error"], "WorkSpaces.BadResponse", "{tokens:?}");
+        assert_eq!(rig.workspaces.list_calls().len(), tokens.len(), "{tokens:?}");
+    }
+    for cycle in 1..4 {
+        let ledger = WithLedger::new().await;
+        ledger.describe(1, "VALIDATING");
+        on_scan(&ledger.proxy, move |scan| {
+            let last = scan["ExclusiveStartKey"]["ImageId"]["S"].as_str();
+            let last: usize = last.map_or(0, |last| last[4..].parse().expect("a number"));
+            Reply::json(200, &page(1, Some(last % cycle + 1)))
+        });
+        let response = ledger.tick().await;
+        assert_eq!(image_ids(&response), [image(1)]);
+        assert_eq!(response["DiscoverError"]["Error"], "DynamoDb.BadResponse");
+        assert_eq!(ledger.proxy.count("Scan"), 1 + SEGMENTS * (cycle + 1), "{cycle}");
+    }
+}
+
+/// The tokens of the calls that listed images.
+fn listed_from(workspaces: &WorkSpaces) -> Vec<Value> {
+    workspaces.list_calls().iter().map(|call| call.request["NextToken"].clone()).collect()
+}
+
+#[tokio::test]
+async fn a_listing_that_takes_too_long_continues_where_it_ended() {
+    let rig = Rig::new().await;
+    is_pending(&rig.workspaces, [1, 2, 3, 4]);
+    rig.workspaces.set_page_size(1);
+    let run_out_of_time = async || {
+        rig.workspaces.script_listing([None, None, Some(Fault::NoAnswer.into())]);
+        let response = rig.try_invoke(discover(), Duration::from_secs(3)).await.expect("a response");
+        assert_eq!(response["DiscoverError"]["Error"], "WorkSpaces.Timeout");
+        assert_eq!(image_ids(&response), [1, 2].map(image));
+        rig.workspaces.clear_calls();
+    };
+    run_out_of_time().await;
+    rig.workspaces.script_listing([]);
+    let response = rig.invoke(discover()).await;
+    assert_eq!((image_ids(&response).len(), &response["DiscoverError"]), (4, &Value::Null));
+    assert_eq!(listed_from(&rig.workspaces), [json!(image(3)), json!(image(4)), Value::Null, json!(image(2))]);
+    rig.workspaces.clear_calls();
+    rig.invoke(discover()).await;
+    assert_eq!(listed_from(&rig.workspaces)[0], Value::Null, "the list was read completely");
+
+    // WorkSpaces does not accept the token any more.
+    rig.workspaces.clear_calls();
+    run_out_of_time().await;
+    let refused = workspaces_error("InvalidParameterValuesException", "an old token");
+    rig.workspaces.script_listing([Some(refused), None]);
+    let response = rig.invoke(discover()).await;
+    assert_eq!((imports(&response).len(), &response["DiscoverError"]), (4, &Value::Null));
+    assert_eq!(listed_from(&rig.workspaces)[..2], [json!(image(3)), Value::Null]);
 }
 
 #[tokio::test]

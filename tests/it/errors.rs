@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use fake_aws::{Answer, Fault, SnsAnswer, description};
+use fake_aws::{Act, Answer, Fault, Proxy, Reply, SnsAnswer, description};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -81,8 +81,19 @@ async fn a_permanent_error_of_the_topic_fails_the_invocation() {
         (403, "AuthorizationError"),
         (404, "NotFound"),
         (400, "InvalidParameter"),
+        (400, "ParameterValueInvalid"),
+        (400, "ValidationException"),
+        (403, "InvalidSecurity"),
+        (403, "InvalidClientTokenId"),
+        (403, "UnrecognizedClientException"),
+        (403, "OptInRequired"),
+        (400, "IncompleteSignature"),
+        (400, "EndpointDisabled"),
         (400, "KMSAccessDenied"),
         (400, "KMSDisabled"),
+        (400, "KMSInvalidState"),
+        (400, "KMSNotFound"),
+        (403, "KMSOptInRequired"),
     ] {
         rig.sns.set(sns_error(status, code));
         let failure = rig.fail(one()).await;
@@ -106,6 +117,19 @@ async fn a_transient_error_of_the_topic_does_not_discard_what_was_seen() {
         (sns_error(429, "TooManyRequests"), "Sns.TooManyRequests"),
         (sns_error(500, "InternalError"), "Sns.InternalError"),
         (sns_error(503, "ServiceUnavailable"), "Sns.ServiceUnavailable"),
+        (sns_error(408, "RequestTimeoutException"), "Sns.RequestTimeoutException"),
+        (sns_error(400, "RequestTimeout"), "Sns.RequestTimeout"),
+        (sns_error(400, "RequestAbortedException"), "Sns.RequestAbortedException"),
+        (sns_error(400, "KMSThrottlingException"), "Sns.KMSThrottlingException"),
+        (sns_error(400, "InternalFailure"), "Sns.InternalFailure"),
+        (sns_error(400, "ServiceUnavailableException"), "Sns.ServiceUnavailableException"),
+        (sns_error(400, "SlowDown"), "Sns.SlowDown"),
+        (sns_error(409, "ConcurrentAccess"), "Sns.ConcurrentAccess"),
+        (sns_error(403, "ExpiredToken"), "Sns.ExpiredToken"),
+        (sns_error(403, "SignatureDoesNotMatch"), "Sns.SignatureDoesNotMatch"),
+        (sns_error(403, "RequestTimeTooSkewed"), "Sns.RequestTimeTooSkewed"),
+        (sns_error(400, "InvalidSignatureException"), "Sns.InvalidSignatureException"),
+        (sns_error(400, "RequestExpired"), "Sns.RequestExpired"),
         (SnsAnswer::FailEntries(vec![(0, "InternalError".to_owned(), "in words".to_owned())]), "Sns.InternalError"),
         (SnsAnswer::FailEntries(vec![(0, "not a name".to_owned(), "in words".to_owned())]), "Sns.BadResponse"),
         (SnsAnswer::Fault(Fault::NoAnswer), "Sns.Timeout"),
@@ -234,6 +258,141 @@ async fn an_unintelligible_response_is_a_bad_response() {
     let failure =
         rig.try_invoke(one(), Duration::from_secs(2)).await.expect_err("the deadline comes before the last retry");
     assert_eq!(failure.error_type, "WorkSpaces.BadResponse", "{failure:?}");
+}
+
+/// The state counts, so an optional member that cannot be read is left out.
+#[tokio::test]
+async fn a_member_that_cannot_be_read_does_not_hide_the_state() {
+    let rig = Rig::new().await;
+    let whole = r#""ImageId": "wsi-0a1b2c3d4", "State": "VALIDATING", "ImageBuilderInstanceId": "i-1""#;
+    let expected = json!({"ImageId": IMAGE, "State": "VALIDATING", "ImageBuilderInstanceId": "i-1"});
+    for member in [
+        r#""ProgressPercentage": 62.0"#,
+        r#""ProgressPercentage": 62.4"#,
+        r#""ProgressPercentage": {}"#,
+        r#""ProgressPercentage": "62""#,
+        r#""ProgressPercentage": 99999999999"#,
+        r#""StateMessage": "\ud800""#,
+        r#""StateMessage": 5"#,
+        r#""StateMessage": ["a"]"#,
+        r#""InfrastructureConfigurationArn": true"#,
+        r#""Created": "yesterday""#,
+        r#""Created": 1e999"#,
+        r#""LastUpdatedTime": {"a": [1]}"#,
+        r#""ImageSource": "ami-1""#,
+        r#""ImageSource": {"Ec2ImageId": 5}"#,
+        r#""ImageSource": {"Ec2ImageId": "ami-1", "Ec2ImportTaskId": "import-1"}"#,
+        r#""ErrorDetails": {}"#,
+        r#""ErrorDetails": "none""#,
+    ] {
+        for body in [format!("{{{member}, {whole}}}"), format!("{{{whole}, {member}}}")] {
+            rig.workspaces.set(IMAGE, with_body(body.clone().into_bytes()));
+            let record = rig.check(json!({"ImageId": IMAGE})).await;
+            assert_eq!(record["CheckError"], Value::Null, "{body}");
+            assert_eq!((&record["State"], &record["Description"]), (&json!("VALIDATING"), &expected), "{body}");
+        }
+    }
+    assert!(announced(&rig.sns).iter().all(|id| id == "wsi-0a1b2c3d4#1:VALIDATING"));
+
+    let body = r#"{"State": "ERROR", "Created": 0.5, "LastUpdatedTime": "now", "ProgressPercentage": 5, "StateMessage": "ok",
+        "ImageSource": {"Ec2ImportTaskId": "import-1"}, "ErrorDetails": [
+            {"ErrorCode": "A", "ErrorMessage": "\udc00"}, 5, null, {"ErrorCode": {}, "ErrorMessage": "b"}]}"#;
+    rig.workspaces.set(IMAGE, with_body(body.as_bytes().to_vec()));
+    let record = rig.check(json!({"ImageId": IMAGE})).await;
+    let readable = json!({
+        "State": "ERROR", "Created": "1970-01-01T00:00:00.500Z", "ProgressPercentage": 5, "StateMessage": "ok",
+        "ImageSource": {"Ec2ImportTaskId": "import-1"}, "ErrorDetails": [{"ErrorCode": "A"}, {"ErrorMessage": "b"}],
+    });
+    assert_eq!(record["Description"], readable);
+
+    // Text that is not UTF-8.
+    rig.workspaces.set(IMAGE, with_body(b"{\"State\": \"PENDING\", \"StateMessage\": \"a\xff\"}".to_vec()));
+    assert_eq!(rig.check(json!({"ImageId": IMAGE})).await["Description"]["State"], "PENDING");
+
+    for state in ["5", "{}", r#""\ud800""#, r#""""#, "[\"PENDING\"]"] {
+        let body = format!(r#"{{"State": {state}, "ProgressPercentage": 62.0}}"#);
+        rig.workspaces.set(IMAGE, with_body(body.into_bytes()));
+        assert_eq!(rig.fail(one()).await.error_type, "WorkSpaces.BadResponse", "{state}");
+    }
+}
+
+fn with_body(body: Vec<u8>) -> Answer {
+    let headers = vec![("content-type".to_owned(), "application/x-amz-json-1.1".to_owned())];
+    Answer::Raw(Reply::Http { status: 200, headers, body: body.into() })
+}
+
+/// A gateway, a proxy or a firewall answers instead of the service.
+#[tokio::test]
+async fn the_cause_names_the_status_of_an_answer_that_is_not_the_services() {
+    let ledger = Proxy::start("http://127.0.0.1:9").await.expect("the proxy starts");
+    let stage = Setup::new().await.set("LEDGER_TABLE", "ledger").set("AWS_ENDPOINT_URL_DYNAMODB", &ledger.url());
+    let with_ledger = stage.start().await;
+    let rig = Rig::new().await;
+    for status in [302, 403, 404, 413, 501, 503] {
+        for (kind, body) in [
+            ("text/html", "<html><head><title>No</title></head><body><hr>gateway</body></html>"),
+            ("text/html", "<!DOCTYPE html><p>no<br>"),
+            ("text/plain", "no"),
+            ("application/json", "[]"),
+            ("application/json", r#"{"reason": "no"}"#),
+            ("application/json", ""),
+        ] {
+            let headers = vec![("content-type".to_owned(), kind.to_owned())];
+            let reply = Reply::Http { status, headers, body: body.into() };
+            let expected = format!("HTTP status {status}, and the body could not be understood");
+            let check = |cause: &str| assert!(cause.starts_with(&expected), "{status} {body}: {cause}");
+
+            rig.workspaces.set(IMAGE, Answer::Raw(reply.clone()));
+            let failure = rig.try_invoke(one(), Duration::from_secs(1)).await.expect_err("no description");
+            assert_eq!(failure.error_type, "WorkSpaces.BadResponse");
+            check(&failure.message);
+
+            rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+            rig.sns.set(SnsAnswer::Raw(reply.clone()));
+            let response = rig.try_invoke(one(), Duration::from_secs(1)).await.expect("a transient error");
+            let error = &response["Imports"][0]["CheckError"];
+            assert_eq!(error["Error"], "Sns.BadResponse");
+            check(error["Cause"].as_str().expect("a text"));
+
+            ledger.on(move |_, _| Act::Reply(reply.clone()));
+            let failure = with_ledger.try_invoke(one(), Duration::from_secs(1)).await.expect_err("no ledger");
+            assert_eq!(failure.error_type, "DynamoDb.BadResponse");
+            check(&failure.message);
+        }
+    }
+}
+
+/// What is configured wrongly does not pass by itself, so nobody should wait for it.
+#[tokio::test]
+async fn a_request_that_cannot_be_sent_is_a_permanent_error() {
+    for endpoint in ["127.0.0.1:9", "sns.eu-west-1.amazonaws.com", "ftp://127.0.0.1:9", "http://", "http://a b", "//x"]
+    {
+        let rig = Setup::new().await.set("AWS_ENDPOINT_URL_SNS", endpoint).start().await;
+        rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+        let begun = Instant::now();
+        let failure = rig.fail(one()).await;
+        assert_eq!(failure.error_type, "Sns.Unreachable", "{endpoint}: {}", failure.message);
+        assert!(begun.elapsed() < Duration::from_secs(2), "{endpoint}: it is tried again");
+    }
+}
+
+/// Many calls at the same time get bodies that never end. The function reads a part of each.
+#[tokio::test]
+async fn a_body_without_an_end_is_a_bad_response() {
+    let rig = Setup::new().await.set("CONCURRENCY", "64").start().await;
+    rig.ready().await;
+    rig.workspaces.set_default(Fault::Endless);
+    let records = event((0..64).map(|number| json!({"ImageId": image(number)})));
+    let failure = rig.try_invoke(records, Duration::from_secs(8)).await.expect_err("no description");
+    assert_eq!(failure.error_type, "WorkSpaces.BadResponse", "{}", failure.message);
+    assert!(failure.message.contains("HTTP status 200"), "{}", failure.message);
+    assert!(failure.message.contains("limit"), "{}", failure.message);
+    if cfg!(target_os = "linux") {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", rig.pid())).expect("the process runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")).expect("a line");
+        let peak: usize = peak.trim().parse().expect("a number");
+        assert!(peak < 125_000, "{peak} kB");
+    }
 }
 
 #[tokio::test]

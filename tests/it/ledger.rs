@@ -9,7 +9,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use fake_aws::{Act, Answer, Fault, Proxy, Reply, SnsAnswer, description};
+use fake_aws::{Act, Answer, Fault, Proxy, Reply, Sns, SnsAnswer, description};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -195,10 +195,10 @@ async fn the_loser_of_the_second_write_adopts_the_winners_item() {
     let winner = json!({"ImageId": IMAGE, "State": "PUBLISHING", "Sequence": 2, "Stalled": false});
     // Another invocation announces this state and the next one while this invocation publishes.
     let (item, name) = (winner.clone(), ledger.table.name.clone());
-    let client = ledger.table.client.clone();
+    let (client, sns) = (ledger.table.client.clone(), ledger.rig.sns.clone());
     ledger.rig.sns.set(SnsAnswer::After(Duration::from_millis(800), Box::new(SnsAnswer::Take)));
     let overtake = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        publishing(&sns).await;
         let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(item).expect("an object");
         client.put_item().table_name(name).set_item(Some(item)).send().await.expect("written");
     });
@@ -211,15 +211,23 @@ async fn the_loser_of_the_second_write_adopts_the_winners_item() {
     assert_eq!(ledger.item().await, winner);
 }
 
+/// Waits until SNS receives a call. It has not answered by then.
+async fn publishing(sns: &Sns) {
+    while sns.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_deleted_item_does_not_reuse_a_number() {
     let ledger = WithLedger::new().await;
     ledger.describe("VALIDATING");
     // Somebody deletes the item after it owes the transition, while the invocation publishes.
     let (client, name) = (ledger.table.client.clone(), ledger.table.name.clone());
+    let sns = ledger.rig.sns.clone();
     ledger.rig.sns.set(SnsAnswer::After(Duration::from_millis(800), Box::new(SnsAnswer::Take)));
     let delete = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        publishing(&sns).await;
         let key = AttributeValue::S(IMAGE.to_owned());
         client.delete_item().table_name(name).key("ImageId", key).send().await.expect("deleted");
     });

@@ -1,4 +1,4 @@
-//! A response body that can arrive slowly or incompletely.
+//! A response body that can arrive slowly or incompletely, or that never ends.
 
 use std::{
     io,
@@ -30,6 +30,8 @@ enum Pace {
     Trickle(Interval),
     /// Everything in one piece, then an error that closes the connection.
     Incomplete(Pin<Box<Sleep>>),
+    /// `rest` again and again, in chunks.
+    Endless,
 }
 
 impl ReplyBody {
@@ -51,6 +53,11 @@ impl ReplyBody {
         Self { promised: whole.promised + missing, pace: Pace::Incomplete(Box::pin(sleep(FLUSH))), ..whole }
     }
 
+    /// Sends spaces as long as the caller reads.
+    pub(super) fn endless() -> Self {
+        Self { pace: Pace::Endless, ..Self::whole(Bytes::from_static(&[b' '; 16 * 1024])) }
+    }
+
     fn send(&mut self, length: usize) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let piece = self.rest.split_to(length);
         self.promised -= piece.len() as u64;
@@ -68,6 +75,7 @@ impl Body for ReplyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let left = self.rest.len();
         match &mut self.pace {
+            Pace::Endless => Poll::Ready(Some(Ok(Frame::data(self.rest.clone())))),
             Pace::Incomplete(flushed) if left == 0 => {
                 ready!(flushed.as_mut().poll(context));
                 Poll::Ready(Some(Err(io::Error::other("the simulator ends this body early on purpose"))))
@@ -86,6 +94,6 @@ impl Body for ReplyBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.promised)
+        if matches!(self.pace, Pace::Endless) { SizeHint::new() } else { SizeHint::with_exact(self.promised) }
     }
 }

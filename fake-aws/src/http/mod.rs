@@ -24,6 +24,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// The number of the connection over which it came, from 1 on.
+    pub connection: usize,
 }
 
 impl Request {
@@ -56,7 +58,8 @@ mod tests {
     fn request(name: &'static str, value: &'static str, body: &'static str) -> Request {
         let mut headers = HeaderMap::new();
         headers.insert(name, ::http::HeaderValue::from_static(value));
-        Request { method: Method::POST, path: "/".into(), headers, body: Bytes::from_static(body.as_bytes()) }
+        let body = Bytes::from_static(body.as_bytes());
+        Request { method: Method::POST, path: "/".into(), headers, body, connection: 1 }
     }
 
     #[test]

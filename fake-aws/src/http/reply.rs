@@ -39,6 +39,8 @@ pub enum Fault {
     /// The server sends status 200 and the headers at once. The body, an empty JSON object padded with spaces, trickles in
     /// over this duration.
     SlowBody(Duration),
+    /// The server sends status 200 and a chunked body of spaces that never ends.
+    Endless,
 }
 
 impl Reply {

@@ -84,6 +84,7 @@ pub(super) fn table_of_faults() -> Vec<Row> {
         Row("response lost",           ResponseLost,                                         Success,                Fails("Unreachable")),
         Row("truncated body",          Connection(Fault::Truncated),                         Success,                Fails("BadResponse")),
         Row("garbage body",            Connection(Fault::Garbage),                           Fails("BadResponse"),   Fails("BadResponse")),
+        Row("endless body",            Connection(Fault::Endless),                           Success,                Fails("BadResponse")),
         Row("429",                     Error(429, THROTTLED),                                Success,                FailsWithServiceCode),
         Row("500",                     Error(500, INTERNAL),                                 Success,                FailsWithServiceCode),
         Row("503",                     Error(503, ["ServiceUnavailable"; 3]),                Success,                FailsWithServiceCode),

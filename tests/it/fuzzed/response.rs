@@ -27,7 +27,7 @@ use workspaces_image_import::{
     error::{CallError, Service},
     import::{Checkpoint, Description, ImageId, Observation, State, Timestamp},
     message::Message,
-    services::{DescribeOutcome, Item, Services as _, Write, WriteOutcome},
+    services::{DescribeOutcome, Item, SearchOutcome, Services as _, Write, WriteOutcome},
 };
 
 const IMAGE: &str = "wsi-0a1b2c3d4";
@@ -136,7 +136,7 @@ impl Function {
         let image_id = ImageId::parse(IMAGE).expect("valid");
         self.runtime.block_on(async {
             let deadline = Instant::now() + Duration::from_secs(5);
-            match call % 4 {
+            match call % 6 {
                 0 => described(self.aws.describe(&image_id, deadline).await),
                 1 => published(&self.aws.publish(&self.batch, deadline).await, self.batch.len()),
                 2 => {
@@ -144,7 +144,7 @@ impl Function {
                     let read = self.aws.read_items(&[&image_id], deadline).await;
                     remembered(read.into_values().collect());
                 }
-                _ => {
+                3 => {
                     let at = Timestamp::from_millis(0).expect("in range");
                     let item = Item::next(None, Checkpoint::default());
                     let write = Write { image_id: &image_id, item: &item, expected: None, at };
@@ -155,6 +155,12 @@ impl Function {
                         WriteOutcome::NotSent | WriteOutcome::NoLedger => panic!("there are time and a ledger"),
                     });
                 }
+                4 => searched(&self.aws.list_pending(deadline).await, Service::WorkSpaces, deadline),
+                _ => searched(
+                    &self.aws.find_unsettled(Timestamp::from_millis(0).expect("in range"), deadline).await,
+                    Service::DynamoDb,
+                    deadline,
+                ),
             }
         });
     }
@@ -174,6 +180,12 @@ fn described(described: DescribeOutcome) {
         DescribeOutcome::NotSent(_) => panic!("the wire answers at once"),
         DescribeOutcome::Failed(error) => named(&error, Service::WorkSpaces),
     }
+}
+
+/// Asserts that a search ends by itself, although every page looks the same.
+fn searched(found: &SearchOutcome, service: Service, deadline: Instant) {
+    assert!(Instant::now() < deadline);
+    found.error.iter().for_each(|error| named(error, service));
 }
 
 /// Asserts that there is a result for each entry.

@@ -167,8 +167,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut ending: broadcast::Receiver<Ending>,
     socket: impl FnOnce(S) -> TcpStream,
 ) {
-    shared.connections.fetch_add(1, Ordering::Relaxed);
-    let service = service_fn(|incoming| exchange(shared, incoming));
+    let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+    let service = service_fn(|incoming| exchange(shared, number, incoming));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let how = tokio::select! {
         served = &mut connection => match served {
@@ -201,13 +201,19 @@ fn reset(socket: &TcpStream) {
     let _ = socket.set_zero_linger();
 }
 
-async fn exchange(shared: &Shared, incoming: hyper::Request<Incoming>) -> Result<Response<ReplyBody>, BoxError> {
+/// Answers one request of the connection with this number.
+async fn exchange(
+    shared: &Shared,
+    connection: usize,
+    incoming: hyper::Request<Incoming>,
+) -> Result<Response<ReplyBody>, BoxError> {
     let (parts, body) = incoming.into_parts();
     let request = Request {
         method: parts.method,
         path: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
         headers: parts.headers,
         body: body.collect().await?.to_bytes(),
+        connection,
     };
     if request.method == Method::GET && request.path == "/ping" {
         lock(&shared.pings).push(request);
@@ -219,6 +225,7 @@ async fn exchange(shared: &Shared, incoming: hyper::Request<Incoming>) -> Result
             complete(status, &headers, body).or_else(|error| plain(500, error.to_string()))
         }
         Reply::Fault(Fault::Garbage) => plain(200, Bytes::from_static(b"\xff\xfe%& neither JSON nor XML")),
+        Reply::Fault(Fault::Endless) => json(ReplyBody::endless()),
         Reply::Fault(Fault::Truncated) => json(ReplyBody::incomplete(b"{\"State\": \"PEN", 512)),
         Reply::Fault(Fault::SlowBody(total)) => json(ReplyBody::trickle(b"{                  }", total)),
         Reply::Fault(Fault::Reset | Fault::NoAnswer) | Reply::After(..) => Err(Box::new(Reset)),

@@ -100,6 +100,29 @@ async fn garbage_is_neither_json_nor_utf8() -> TestResult {
 }
 
 #[tokio::test]
+async fn an_endless_body_goes_on_for_as_long_as_it_is_read() -> TestResult {
+    let server = always(Reply::Fault(Fault::Endless)).await?;
+    let mut socket = TcpStream::connect(server.addr()).await?;
+    socket.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    let mut part = vec![0; 1_000_000];
+    for _ in 0..5 {
+        socket.read_exact(&mut part).await?;
+    }
+    assert!(part.windows(10_000).any(|part| part.iter().all(|byte| *byte == b' ')));
+    Ok(())
+}
+
+#[tokio::test]
+async fn requests_carry_the_number_of_their_connection() -> TestResult {
+    let handler = |request: Request| async move { Reply::json(200, &request.connection.into()) };
+    let server = Server::start(handler, None).await?;
+    for expected in ["1", "2"] {
+        assert_eq!(post(&server.url(), &[], "").await?.body, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_slow_body_has_fast_headers() -> TestResult {
     let total = Duration::from_millis(300);
     let server = always(Reply::Fault(Fault::SlowBody(total))).await?;
