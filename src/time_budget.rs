@@ -104,6 +104,9 @@ mod tests {
             let start = Instant::now();
             let budget = TimeBudget::divide(Duration::from_millis(remaining), 0).expect("enough time");
             assert_eq!(budget.mark_until - start, Duration::from_millis(usable));
+            let reserved = budget.mark_until - budget.describe_until;
+            assert!((budget.record_until - budget.describe_until).abs_diff(reserved / 3) < Duration::from_micros(1));
+            assert!((budget.announce_until - budget.record_until).abs_diff(reserved / 3) < Duration::from_micros(1));
             assert!(start < budget.discover_until && budget.discover_until < budget.recall_until);
             assert!(budget.discover_until - start <= (budget.describe_until - start) / 3);
             assert!(budget.recall_until < budget.describe_until && budget.describe_until < budget.record_until);

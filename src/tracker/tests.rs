@@ -23,6 +23,8 @@ struct Fake {
     /// The outcomes of one write after another. Without a ledger, every write succeeds.
     writes: Option<RefCell<VecDeque<WriteOutcome>>>,
     published: Cell<usize>,
+    /// How long publishing a batch or writing an item takes.
+    latency: Duration,
 }
 
 #[derive(Default)]
@@ -51,6 +53,7 @@ impl Services for Fake {
     }
 
     async fn publish(&self, batch: &[Message], _: Instant) -> Vec<Result<(), CallError>> {
+        tokio::time::sleep(self.latency).await;
         self.published.set(self.published.get() + batch.len());
         batch.iter().map(|_| Ok(())).collect()
     }
@@ -65,6 +68,7 @@ impl Services for Fake {
     }
 
     async fn write_item(&self, _: Write<'_>, deadline: Instant) -> WriteOutcome {
+        tokio::time::sleep(self.latency).await;
         let Some(writes) = &self.writes else { return WriteOutcome::NoLedger };
         if Instant::now() >= deadline {
             return WriteOutcome::Failed(CallError::late(Service::DynamoDb));
@@ -271,4 +275,19 @@ fn record_that_owes() -> Record {
     let mut record = record("PENDING", 4);
     record.compare(validating(), Timestamp::from(SystemTime::now()), None);
     record
+}
+
+/// The clock is paused, so this takes exactly as long as the calls that wait for each other.
+#[tokio::test(start_paused = true)]
+async fn calls_are_made_at_the_same_time() {
+    let records = (0..70).map(|number| Record::new(ImageId::parse(&format!("wsi-{number:09}")).expect("valid")));
+    let services = Fake { latency: Duration::from_secs(1), ..with_writes((0..140).map(|_| WriteOutcome::Written)) };
+    let tracker = Tracker { concurrency: 10, ..tracker(services) };
+    let context = context(TimeBudget::divide(Duration::from_mins(15), 1).expect("enough time"));
+    let begun = Instant::now();
+    let outcome =
+        tracker.check(Event { records: records.collect(), discover: false }, &context).await.expect("a response");
+    assert_eq!(outcome.announced.len(), 70);
+    // 70 writes take 7 rounds. Waves of 10, 20, and 40 messages take one round each, and 1, 2, and 4 to be marked.
+    assert_eq!(begun.elapsed(), Duration::from_secs(7 + (1 + 1) + (1 + 2) + (1 + 4)));
 }

@@ -231,6 +231,7 @@ async fn a_small_table_is_read_with_one_consistent_scan() {
     assert_eq!(scans.len(), 1);
     assert_eq!((&scans[0]["ConsistentRead"], segment(&scans[0])), (&json!(true), None));
     assert!(scans[0]["FilterExpression"].is_string());
+    assert_eq!(scans[0]["ProjectionExpression"], "ImageId", "a page has more items if they are small");
 }
 
 #[tokio::test]

@@ -834,3 +834,20 @@ async fn a_lost_write_without_the_winners_item_publishes_nothing() {
     ledger.tick().await;
     assert_eq!(announced(&ledger.rig.sns), [format!("{IMAGE}#2:VALIDATING")]);
 }
+
+/// An item without a version that was deleted in the meantime is not written again.
+#[tokio::test]
+async fn a_deleted_item_without_a_version_loses_the_write() {
+    for emulator in [ministack(), moto(), dynalite()] {
+        let ledger = WithLedger::with(Setup::new().await, emulator).await;
+        ledger.describe("VALIDATING");
+        let table = ledger.table.name.clone();
+        let old = json!({"ImageId": {"S": IMAGE}, "State": {"S": "PENDING"}, "Sequence": {"N": "1"}});
+        ledger.on("BatchGetItem", move |_| {
+            Act::Reply(Reply::json(200, &json!({"Responses": {table.clone(): [old]}, "UnprocessedKeys": {}})))
+        });
+        ledger.tick().await;
+        assert_eq!(announced(&ledger.rig.sns), [""; 0]);
+        assert!(ledger.table.item(IMAGE).await.is_none(), "the write was lost");
+    }
+}

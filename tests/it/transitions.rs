@@ -178,6 +178,15 @@ async fn what_is_owed_is_published_although_the_import_cannot_be_described() {
         json!([format!("{IMAGE}#2:VALIDATING"), null])
     );
 
+    // What an earlier response cut is not whole again.
+    let cut = json!({"State": "VALIDATING", "StateMessage": "Beginn…"});
+    let mut truncated = json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed});
+    truncated["Description"] = cut.clone();
+    truncated["Truncated"] = true.into();
+    rig.check(truncated).await;
+    let message = rig.sns.published()[1].json();
+    assert_eq!(json!([message["Description"], message["Truncated"]]), json!([cut, true]));
+
     // Even if there is nothing else to respond with.
     let alone = json!({"ImageId": IMAGE, "State": "PENDING", "Sequence": 1, "Owed": owed});
     assert_eq!(rig.check(alone).await["Sequence"], 2);
