@@ -207,10 +207,11 @@ audit: $(CARGO_DENY) ## Check licenses, bans, sources, and security advisories o
 
 # The release workflow runs this once per architecture. To cross-compile, first run `rustup target add`.
 .PHONY: dist
-dist: .venv/requirements $(CARGO_CYCLONEDX) ## Build the files of a release for ARCHITECTURE (arm64 or x86_64) into target/dist: zip and SBOM
+dist: .venv/requirements $(CARGO_CYCLONEDX) ## Build the files of a release for ARCHITECTURE (arm64 or x86_64) into target/dist: zip, deploy kit, and SBOM
 	@mkdir -p target/dist
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" tools/timed 'release build' cargo lambda build --release --locked --skip-target-check --output-format zip --target $(TARGET)
 	@cp target/lambda/bootstrap/bootstrap.zip target/dist/$(RELEASE).zip
+	@$(PYTHON) tools/kit.py $(ARCHITECTURE) target/dist/$(RELEASE).zip target/dist/$(RELEASE)-kit.zip
 	@tools/timed 'SBOM' $(PYTHON) tools/sbom.py $(TARGET) target/dist/$(RELEASE).cdx.json
 
 $(CARGO_CYCLONEDX):
