@@ -54,6 +54,21 @@ pub struct Description {
     pub error_details: Option<Vec<ErrorDetail>>,
 }
 
+impl Description {
+    /// The texts that may be long: `StateMessage` and those of `ErrorDetails`.
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let errors = self.error_details.iter().flatten();
+        let errors = errors.flat_map(|error| [&error.error_code, &error.error_message]).flatten();
+        self.state_message.iter().chain(errors)
+    }
+
+    fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let errors = self.error_details.iter_mut().flatten();
+        let errors = errors.flat_map(|error| [&mut error.error_code, &mut error.error_message]).flatten();
+        self.state_message.iter_mut().chain(errors)
+    }
+}
+
 /// The source of an import. Exactly one member is set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum ImageSource {
@@ -147,6 +162,25 @@ impl CarriedDescription {
         sizes
     }
 
+    /// The length of each text that this invocation got from the service, in bytes. Unlike [`Self::text_sizes`], it takes no
+    /// time.
+    #[must_use]
+    pub fn text_lengths(&self) -> Vec<usize> {
+        match &self.content {
+            Content::Described(description) => description.texts().map(String::len).collect(),
+            Content::Json(_) => Vec::new(),
+        }
+    }
+
+    /// Drops what is behind the first `length` bytes of each text that this invocation got from the service.
+    pub fn cut_texts(&mut self, length: usize) {
+        if let Content::Described(description) = &mut self.content {
+            for text in description.texts_mut() {
+                text.truncate(text.floor_char_boundary(length));
+            }
+        }
+    }
+
     /// Shortens every text to `limit` bytes of JSON. Returns whether a text was longer.
     pub fn shorten_texts(&mut self, limit: usize) -> bool {
         self.for_each_text(|text| {
@@ -164,13 +198,8 @@ impl CarriedDescription {
         let mut changed = false;
         match &mut self.content {
             Content::Described(description) => {
-                if let Some(message) = &mut description.state_message {
-                    changed |= visit(message);
-                }
-                for error in description.error_details.iter_mut().flatten() {
-                    for text in [&mut error.error_code, &mut error.error_message].into_iter().flatten() {
-                        changed |= visit(text);
-                    }
+                for text in description.texts_mut() {
+                    changed |= visit(text);
                 }
             }
             Content::Json(json) => {

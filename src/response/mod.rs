@@ -92,6 +92,7 @@ impl Response {
     /// is never removed.
     #[must_use]
     pub fn into_json(mut self, limit: usize) -> Box<RawValue> {
+        self.cut_texts(limit);
         // Each step runs only if the one before was not enough.
         let steps: [fn(&mut Self, usize); 4] =
             [Self::shorten_texts, Self::drop_descriptions, Self::shorten_causes, Self::drop_reports];
@@ -105,6 +106,23 @@ impl Response {
             json = self.to_json();
         }
         json
+    }
+
+    /// Cuts texts that cannot fit in any case. The next steps measure and write every byte, which would take longer than the
+    /// margin before Lambda's deadline for megabytes. They cut these texts further and mark them.
+    fn cut_texts(&mut self, limit: usize) {
+        let descriptions = self.imports.iter().filter_map(|import| import.record.description.as_ref());
+        let lengths: Vec<usize> = descriptions.flat_map(CarriedDescription::text_lengths).collect();
+        if lengths.iter().sum::<usize>() <= limit {
+            return;
+        }
+        let longest = lengths.iter().copied().max().unwrap_or_default();
+        let fits = |length: usize| lengths.iter().map(|text| length.min(*text)).sum::<usize>() <= limit;
+        // A little more, so that the next steps see that the text is too long, wherever its last character ends.
+        let length = largest_limit(longest, fits).unwrap_or(SHORTEST_TEXT) + 8;
+        for description in self.imports.iter_mut().filter_map(|import| import.record.description.as_mut()) {
+            description.cut_texts(length);
+        }
     }
 
     fn to_json(&self) -> Box<RawValue> {

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::import::{CarriedDescription, CheckError, Checkpoint, ImageId, Kind, State, Timestamp, Transition};
+use crate::import::{
+    CarriedDescription, CheckError, Checkpoint, Description, ImageId, Kind, State, Timestamp, Transition,
+};
 
 fn record(number: usize, description: &Value) -> Record {
     let mut record = Record::new(ImageId::parse(&format!("wsi-{number:09}")).expect("valid"));
@@ -48,6 +50,27 @@ fn texts_are_shortened_only_as_far_as_needed() {
         let left = long["StateMessage"].as_str().expect("a text").len();
         assert!(left < 1000 && left + excess + 50 > 1000, "{left} of 1000 characters are left, for {excess} bytes");
         assert_eq!((&long["Mine"], &short["StateMessage"]), (&json!("x".repeat(300)), &json!("m".repeat(200))));
+    }
+}
+
+#[test]
+fn megabytes_of_texts_are_cut_and_marked_as_any_other() {
+    for (count, length) in [(1, 3_000_000), (30, 9_000), (480, 11_000)] {
+        let records = (0..count).map(|number| {
+            let description = Description {
+                state: Some("ERROR".to_owned()),
+                state_message: Some("\"é".repeat(length / 3)),
+                ..Description::default()
+            };
+            Record { description: Some(Box::new(description).into()), ..record(number, &json!({})) }
+        });
+        let json = response(records.collect()).into_json(245_760);
+        assert!(json.get().len() <= 245_760 && json.get().len() > 230_000, "{}", json.get().len());
+        for import in parsed(&json)["Imports"].as_array().expect("imports") {
+            let text = import["Description"]["StateMessage"].as_str().expect("a text");
+            assert!(text.ends_with('…') && text.starts_with("\"é\"é"), "{text}");
+            assert_eq!(import["Truncated"], true);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::support::{Rig, Setup, announced, fake_table, imports, number_from_env
 /// How many records to send, unless `RECORDS` says otherwise.
 const RECORDS: usize = 50;
 
-/// The memory size in MB.
+/// The memory size in MB, unless `MEMORY` says otherwise. A smaller size stands for a slower CPU.
 const MEMORY: u32 = 128;
 
 /// How long describing all images takes at least: more than an invocation of `SHORT` has for it, whatever the CPU.
@@ -59,7 +59,7 @@ pub(super) fn quota() -> Option<Quota> {
 /// Limits the CPU time of a function that has finished its Init phase, which has a whole CPU.
 pub(super) fn limit(quota: &Quota, rig: &Rig) {
     quota.add(rig.pid()).expect("the function joins the control group");
-    quota.limit(MEMORY).expect("the system accepts the quota");
+    quota.limit(number_from_env("MEMORY").unwrap_or(MEMORY)).expect("the system accepts the quota");
 }
 
 /// Sends the same images until each has been announced. `try_invoke` asserts that each response is in time.
