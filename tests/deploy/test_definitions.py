@@ -137,10 +137,8 @@ def test_executions_are_started_again_after_the_same_errors():
     )
 
 
-def test_the_task_in_the_documentation_handles_the_same_errors():
-    text = (ROOT / "docs/integrations.md").read_text()
-    blocks = re.findall(r"^```json\n(\{.*?^\})\n```$", text, re.DOTALL | re.MULTILINE)
-    (workflow,) = (json.loads(block) for block in blocks if '"StartAt"' in block)
+def test_the_task_of_the_examples_handles_the_same_errors():
+    workflow = json.loads((ROOT / "examples/workflow.asl.json").read_text())
     check = workflow["States"]["Check"]
     assert check["Retry"] == without_comments(CHECK["Retry"])
     assert check["Arguments"]["Payload"] == CHECK["Arguments"]["Payload"]

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import re
 
 import jsonschema
 import pytest
@@ -215,10 +214,8 @@ def test_the_execution_ends_after_three_days(stack, workspaces, hanging):
     assert output(stack.run(machine, payload))["Completed"] == 2
 
 
-def test_the_workflow_in_the_documentation_works(stack, workspaces, image):
-    text = (ROOT / "docs/integrations.md").read_text()
-    blocks = re.findall(r"^```json\n(\{.*?^\})\n```$", text, re.DOTALL | re.MULTILINE)
-    (workflow,) = (json.loads(block) for block in blocks if '"StartAt"' in block)
+def test_the_workflow_of_the_examples_works(stack, workspaces, image):
+    workflow = json.loads((ROOT / "examples/workflow.asl.json").read_text())
     function = stack.physical_id("Function")
     arn = stack.aws("lambda").get_function(FunctionName=function)["Configuration"]["FunctionArn"]
     assert workflow["States"]["Check"]["Arguments"]["FunctionName"] == "FUNCTION_ARN"
