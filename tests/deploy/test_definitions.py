@@ -137,7 +137,7 @@ def test_executions_are_started_again_after_the_same_errors():
     )
 
 
-def test_the_task_of_the_examples_handles_the_same_errors():
+def test_the_example_of_a_workflow_handles_the_same_errors():
     workflow = json.loads((ROOT / "examples/workflow.asl.json").read_text())
     check = workflow["States"]["Check"]
     assert check["Retry"] == without_comments(CHECK["Retry"])

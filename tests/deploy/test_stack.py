@@ -214,7 +214,7 @@ def test_the_execution_ends_after_three_days(stack, workspaces, hanging):
     assert output(stack.run(machine, payload))["Completed"] == 2
 
 
-def test_the_workflow_of_the_examples_works(stack, workspaces, image):
+def test_the_example_of_a_workflow_works(stack, workspaces, image):
     workflow = json.loads((ROOT / "examples/workflow.asl.json").read_text())
     function = stack.physical_id("Function")
     arn = stack.aws("lambda").get_function(FunctionName=function)["Configuration"]["FunctionArn"]

@@ -25,14 +25,12 @@ function read(path) {
   return text.replace(/\$\{(\w+)\}/g, (whole, name) => SUBSTITUTIONS[name] ?? whole);
 }
 
-/** Every definition by its name: the files in statemachine/, and the workflow in the documentation. */
+/** Every definition by its name: the files in statemachine/, and the example of a workflow. */
 function definitions() {
   const suffix = ".asl.json";
   const files = readdirSync(new URL("statemachine/", ROOT)).filter((file) => file.endsWith(suffix));
   const found = files.map((file) => [file.slice(0, -suffix.length), JSON.parse(read(`statemachine/${file}`))]);
-  const blocks = [...read("docs/integrations.md").matchAll(/^```json\n(\{.*?^\})\n```$/gms)].map((match) => match[1]);
-  const workflows = blocks.filter((block) => block.includes('"StartAt"'));
-  return Object.fromEntries([...found, ...workflows.map((block) => ["docs/integrations.md", JSON.parse(block)])]);
+  return Object.fromEntries([...found, ["example", JSON.parse(read("examples/workflow.asl.json"))]]);
 }
 
 /** Every state with its name, including the states inside a Map. */

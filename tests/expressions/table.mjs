@@ -662,7 +662,7 @@ export const TABLE = {
     },
   },
 
-  "docs/integrations.md": {
+  example: {
     Check: { "Arguments.Payload": SAME, Output: PAYLOAD },
     AllSettled: {
       "Choices[0].Condition": [
