@@ -149,8 +149,10 @@ aws-check: setup ## Test the templates in the real account of your credentials, 
 
 # The pictures need chromium, pngquant, and fonts; see tools/gallery.py. `make tools-test` only compares the page.
 .PHONY: gallery
-gallery: ## Make docs/gallery.md and its pictures from the snapshots of the unit tests
-	@tools/timed 'gallery' $(PYTHON) tools/gallery.py
+gallery: setup ## Make docs/gallery.md and its pictures from the snapshots of the unit tests, and the picture of the local run
+	@tools/timed 'gallery' .venv/bin/python tools/gallery.py
+	@tools/timed 'local run, built' cargo build --locked --package local
+	@tools/timed 'picture of the local run' .venv/bin/python tools/local_run.py
 
 .PHONY: contract
 contract: setup ## Check that every statement of the contract names tests that exist

@@ -12,6 +12,7 @@ differ or if a picture is missing.
 """
 
 import argparse
+import hashlib
 import html
 import json
 import os
@@ -48,12 +49,17 @@ MESSAGES = (
     ),
     ("a_completed_import", "completed", "An import completes", "The image is available."),
     ("a_stalled_import", "stalled", "An import stalls", "WorkSpaces has not updated the import for six hours."),
-    ("an_image_that_was_not_found", "not-found", "An image is not found", "Two checks in a row did not find the image."),
+    (
+        "an_image_that_was_not_found",
+        "not-found",
+        "An image is not found",
+        "For at least 15 minutes, the checks did not find the image.",
+    ),
 )
 
 # The width of each picture, in CSS pixels, and its width on the page.
 WIDTHS = {"email": 390, "sms": 390, "slack": 560}
-SHOWN_WIDTHS = {"email": 270, "sms": 200, "slack": 380}
+SHOWN_WIDTHS = {"email": 260, "sms": 180, "slack": 340}
 READERS = {"email": "Email", "sms": "SMS", "slack": "Slack"}
 
 INTRODUCTION = """\
@@ -61,11 +67,12 @@ INTRODUCTION = """\
 
 <!-- Generated from the snapshots of the unit tests: make gallery -->
 
-This page shows each message as its readers see it: the email and the SMS on a phone, and the card in Slack. The texts
-are those that the function publishes. Mail, SMS, and chat applications draw them in their own ways, and the pictures
-only approximate that. [Messages](messages.md) describes the contents, and [Remedies](remedies.md) lists the error codes.
+Each message as its readers see it: the email and the SMS on a phone, and the card in Slack, which needs
+[`CHAT`](messages.md#chat). The texts are those that the function publishes. Mail, SMS, and chat applications draw them in
+their own ways, and the pictures only approximate that. [Messages](messages.md) describes the contents.
 
-The cards need [`CHAT`](messages.md#chat). Cards about the same image form a thread.
+| | Email | SMS | Slack |
+|---|---|---|---|
 """
 
 STYLE = """
@@ -139,50 +146,20 @@ def slack(message):
 DRAW = {"email": email, "sms": sms, "slack": slack}
 
 
+def row(name, heading, explanation, message):
+    """Returns the row of a message in the table of the page."""
+    images = (
+        f'<img src="gallery/{name}-{reader}.png" alt="{READERS[reader]}: {html.escape(message["subject"])}" width="{width}">'
+        for reader, width in SHOWN_WIDTHS.items()
+    )
+    return f"| **{heading}**<br>{explanation} | {' | '.join(images)} |\n"
+
+
 def page():
     """Returns the text of the gallery page."""
-    parts = [INTRODUCTION]
-    for name, heading, explanation, message in messages():
-        images = "\n".join(
-            f'<td><img src="gallery/{name}-{reader}.png" alt="{READERS[reader]}: {html.escape(message["subject"])}" '
-            f'width="{SHOWN_WIDTHS[reader]}"></td>'
-            for reader in DRAW
-        )
-        parts.append(f"""
-## {heading}
-
-{explanation}
-
-<table>
-<tr><th>{"</th><th>".join(READERS.values())}</th></tr>
-<tr valign="top">
-{images}
-</tr>
-</table>
-
-<details><summary>The texts</summary>
-
-```text
-Subject: {message["subject"]}
-
-{message["email"]}
-```
-
-```text
-{message["sms"]}
-```
-
-```text
-{message["https"]["content"]["title"]}
-
-{message["https"]["content"]["description"]}
-
-{chr(10).join("• " + step for step in message["https"]["content"]["nextSteps"])}
-```
-
-</details>
-""")
-    return "".join(parts)
+    rows = "".join(row(*message) for message in messages())
+    digest = hashlib.sha256("".join(body for _, _, body in pictures()).encode()).hexdigest()
+    return f"{INTRODUCTION}{rows}\n<!-- The pictures show the texts with the SHA-256 {digest}. -->\n"
 
 
 def pictures():

@@ -23,3 +23,7 @@ class Gallery(unittest.TestCase):
                 found = gallery.faults()
         self.assertEqual(len(found), 3 * len(gallery.MESSAGES) + 1)
         self.assertIn("differs from the snapshots", found[-1])
+
+    def test_a_text_that_changes_changes_the_page(self):
+        with unittest.mock.patch.dict(gallery.DRAW, sms=lambda message: "another text"):
+            self.assertNotEqual(gallery.page(), gallery.PAGE.read_text())

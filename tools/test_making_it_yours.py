@@ -1,4 +1,4 @@
-"""Tests of the lines that docs/making-it-yours.md adds to template.yaml, and of samconfig.example.toml.
+"""Tests of the lines in examples/overlays, which users add to template.yaml, and of the configurations for SAM.
 
     .venv/bin/python -m unittest discover --start-directory tools
 """
@@ -13,12 +13,9 @@ import snapshots
 
 ROOT = check_template.ROOT
 TEMPLATE = snapshots.yaml_parse((ROOT / "template.yaml").read_text())
-PAGE = (ROOT / "docs/making-it-yours.md").read_text()
+OVERLAYS = {path.stem: snapshots.yaml_parse(path.read_text()) for path in (ROOT / "examples/overlays").glob("*.yaml")}
+FLEETS = (ROOT / "docs/fleets.md").read_text()
 EXAMPLE = (ROOT / "samconfig.example.toml").read_text()
-
-
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
 def intrinsic(node):
@@ -42,11 +39,10 @@ def resources(template):
 
 
 class MakingItYours(unittest.TestCase):
-    def test_each_block_fits_into_the_template(self):
+    def test_each_overlay_fits_into_the_template(self):
         before = resources(TEMPLATE)
-        found = [snapshots.yaml_parse(block) for block in blocks("yaml")]
-        self.assertEqual(len(found), 4)
-        for lines in found:
+        self.assertEqual(len(OVERLAYS), 4)
+        for lines in OVERLAYS.values():
             for name, resource in lines["Resources"].items():
                 self.assertTrue("Type" in resource or name in TEMPLATE["Resources"], name)
             after = resources(added(copy.deepcopy(TEMPLATE), lines))
@@ -54,21 +50,17 @@ class MakingItYours(unittest.TestCase):
             self.assertNotEqual(before, after)
 
     def test_the_alias_is_what_the_schedule_and_the_workflow_invoke(self):
-        lines = next(snapshots.yaml_parse(block) for block in blocks("yaml") if "AutoPublishAlias" in block)
-        made = resources(added(copy.deepcopy(TEMPLATE), lines))
+        made = resources(added(copy.deepcopy(TEMPLATE), OVERLAYS["gradual-deployments"]))
         alias = {"Ref": "FunctionAliaslive"}
         self.assertEqual(made["FunctionSchedule"]["Properties"]["Target"]["Arn"], alias)
         self.assertEqual(made["TrackImports"]["Properties"]["DefinitionSubstitutions"]["FunctionArn"], alias)
         statement = made["AliasPolicy"]["Properties"]["PolicyDocument"]["Statement"][0]
         self.assertEqual(statement["Resource"], alias)
 
-    def test_the_line_for_a_release_is_in_the_template(self):
-        self.assertIn(r"sed 's|CodeUri: \.$|CodeUri: ", PAGE)
-        self.assertEqual(len(re.findall(r"CodeUri: \.$", (ROOT / "template.yaml").read_text(), re.MULTILINE)), 1)
-
     def test_configurations_have_parameters_of_the_template(self):
         example = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE, flags=re.MULTILINE)
-        for text in (example, *blocks("toml")):
+        (regions,) = re.findall(r"^```toml\n(.*?)^```$", FLEETS, re.DOTALL | re.MULTILINE)
+        for text in (example, regions):
             for environment in (one for one in tomllib.loads(text).values() if isinstance(one, dict)):
                 settings = environment["global"]["parameters"]["parameter_overrides"]
                 self.assertIn("Architecture", settings)

@@ -11,7 +11,7 @@ PATCHES = sorted((ROOT / "tests" / "mutations").glob("*.patch"))
 
 class Mutations(unittest.TestCase):
     def test_the_page_names_each_mutation_once(self):
-        page = (ROOT / "docs" / "reliability.md").read_text()
+        page = (ROOT / "tests" / "mutations" / "README.md").read_text()
         named = re.findall(r"`(\w+(?:-\w+)+)`", page[page.index("The mutations show") :])
         self.assertEqual([path.stem for path in PATCHES], sorted(named))
 

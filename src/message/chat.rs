@@ -13,10 +13,12 @@ use serde::Serialize;
 use super::{facts::Facts, safe::inert};
 use crate::import::{Announcement, Kind, Outcome};
 
-/// The maximum lengths of a title and a description, in characters. AWS documents none for the other fields, so these are
-/// short.
+/// The maximum lengths that the schema documents, in characters: of the title, the description, each of the next steps, and
+/// each keyword.
 const MAX_TITLE_CHARS: usize = 250;
 const MAX_DESCRIPTION_CHARS: usize = 8_000;
+const MAX_STEP_CHARS: usize = 350;
+const MAX_KEYWORD_CHARS: usize = 75;
 /// The most errors that a card shows. The email has all of them.
 const MAX_ERRORS: usize = 5;
 /// How much of a text from the service a card shows, in characters.
@@ -29,18 +31,18 @@ struct Notification<'a> {
     version: &'static str,
     source: &'static str,
     id: &'a str,
-    content: Content<'a>,
+    content: Content,
     metadata: Metadata<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Content<'a> {
+struct Content {
     text_type: &'static str,
     title: String,
     description: String,
     next_steps: Vec<String>,
-    keywords: Vec<&'a str>,
+    keywords: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -79,8 +81,8 @@ pub(super) fn chat(facts: &Facts<'_>) -> String {
             text_type: "client-markdown",
             title: first(&title, MAX_TITLE_CHARS),
             description: first(&description(facts), MAX_DESCRIPTION_CHARS),
-            next_steps: next_steps(facts),
-            keywords,
+            next_steps: next_steps(facts).iter().map(|step| first(step, MAX_STEP_CHARS)).collect(),
+            keywords: keywords.into_iter().map(|keyword| first(keyword, MAX_KEYWORD_CHARS)).collect(),
         },
         metadata: Metadata {
             thread_id: image_id.as_str(),

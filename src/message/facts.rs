@@ -83,9 +83,10 @@ impl<'a> Facts<'a> {
         let details = description.error_details.iter().flatten();
         let errors: Vec<ErrorFact<'a>> = details
             .map(|error| {
-                let code = error.error_code.as_deref();
+                let code = error.error_code.as_deref().filter(|code| !code.trim().is_empty());
+                let message = error.error_message.as_deref().filter(|message| !message.trim().is_empty());
                 let remedy = if has_remedies { code.and_then(remedies::find) } else { None };
-                ErrorFact { code, message: error.error_message.as_deref(), remedy }
+                ErrorFact { code, message, remedy }
             })
             .collect();
         let over = draft.current.filter(|current| current.is_past(&announcement.transition));
@@ -294,9 +295,11 @@ fn advice(announcement: &Announcement, has_errors: bool) -> &'static str {
              Image Builder to find the cause."
         }
         (_, Outcome::Pending) if has_errors => {
-            "Nothing yet. WorkSpaces may fix the errors automatically. The next message comes when the state changes."
+            "Nothing yet. WorkSpaces may fix the errors automatically. Another message comes when the import ends or \
+             stalls, if not before."
         }
-        (_, Outcome::Pending) => "Nothing. The next message comes when the state changes.",
+        // Not everyone receives every change of state, so this promises what everyone receives.
+        (_, Outcome::Pending) => "Nothing. Another message comes when the import ends or stalls, if not before.",
     }
 }
 

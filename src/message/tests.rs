@@ -279,8 +279,31 @@ fn a_chat_notification_is_short() {
     let description = content["description"].as_str().expect("a string");
     assert!(description.contains("\n\nAnd 95 more.\n\n"), "{description}");
     assert!(description.ends_with(&format!("Announcement {IMAGE}#7:STALLED")), "{description}");
-    assert!(content["nextSteps"].as_array().is_some_and(|steps| steps.len() <= 4), "{content:#}");
-    assert!(content["keywords"].as_array().is_some_and(|keywords| keywords.len() <= 2), "{content:#}");
+    let (steps, keywords) = (list(&content["nextSteps"]), list(&content["keywords"]));
+    assert!(steps.len() <= 4 && steps.iter().all(|step| chars(step) <= 350), "{content:#}");
+    assert!(keywords.len() <= 2 && keywords.iter().all(|keyword| chars(keyword) <= 75), "{content:#}");
+}
+
+#[test]
+fn the_next_steps_of_a_chat_notification_are_short_in_a_region_with_a_long_name() {
+    let announcement = Announcement::new(image(), transition(Kind::StateChanged, None, "ERROR"));
+    let chat = chat(&draft(&announcement, &Origin::new("", &"r".repeat(400))).message());
+    let steps = list(&chat["content"]["nextSteps"]);
+    assert_eq!(steps.iter().map(|step| step.as_str().map_or(0, |step| step.chars().count())).max(), Some(350));
+}
+
+fn list(list: &Value) -> &[Value] {
+    list.as_array().expect("a list")
+}
+
+#[test]
+fn an_empty_error_code_reads_as_no_code() {
+    let failed = failure(json!([
+        {"ErrorCode": "", "ErrorMessage": "The disk is full."}, {"ErrorCode": " ", "ErrorMessage": ""}, {"ErrorCode": "A", "ErrorMessage": " "},
+    ]));
+    let email = protocol(&failed, "email");
+    assert!(email.contains("\n1. (no code): The disk is full.\n\n2. (no code)\n\n3. A\n\n"), "{email}");
+    assert!(protocol(&failed, "sms").ends_with(". 3 errors: A"), "{}", protocol(&failed, "sms"));
 }
 
 #[test]

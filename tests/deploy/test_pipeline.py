@@ -227,10 +227,9 @@ def test_an_import_that_cannot_be_tracked_creates_no_bundle(stack, workspaces, p
     assert stack.entered(end["executionArn"]) == STATES[:5]
 
 
-def test_the_loop_in_the_documentation_works_without_the_function(stack, workspaces, aws):
+def test_the_loop_of_the_examples_works_without_the_function(stack, workspaces, aws):
     """Runs the state machine that docs/alternatives.md compares the project with."""
-    text = (ROOT / "docs/alternatives.md").read_text()
-    definition = text.partition("```json\n")[2].partition("```")[0]
+    definition = (ROOT / "examples/loop.asl.json").read_text()
     topic = aws("sns").create_topic(Name=f"native-{uuid.uuid4()}")["TopicArn"]
     machine = stack.create(json.loads(definition.replace("TOPIC_ARN", topic)))
     image = new_image()

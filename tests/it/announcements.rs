@@ -227,6 +227,11 @@ async fn chat_notifications_are_within_the_limits_of_their_schema() {
     let length = |name: &str| notifications[0]["content"][name].as_str().map(|text| text.chars().count());
     assert!(length("title").is_some_and(|length| length <= 250), "{notifications:#?}");
     assert!(length("description").is_some_and(|length| length <= 8_000), "{notifications:#?}");
+    for (name, limit) in [("nextSteps", 350), ("keywords", 75)] {
+        let texts = notifications[0]["content"][name].as_array().expect("a list");
+        let is_within = |text: &Value| text.as_str().is_some_and(|text| text.chars().count() <= limit);
+        assert!(!texts.is_empty() && texts.iter().all(is_within), "{texts:#?}");
+    }
 }
 
 #[tokio::test]
