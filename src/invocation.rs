@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, service_fn};
+use lambda_runtime::{LambdaEvent, LambdaInvocation, Runtime, layers::TracingLayer, service_fn};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tower::util::MapRequestLayer;
@@ -40,7 +40,8 @@ pub async fn serve(credentials: Option<SharedCredentialsProvider>) -> Result<(),
     match Function::start(credentials).await {
         Ok(function) => {
             let runtime = Runtime::new(service_fn(|event| catch_panic(function.handle(event))));
-            runtime.layer(MapRequestLayer::new(without_byte_order_mark)).run().await
+            // Unlike `lambda_runtime::run`, `Runtime::new` adds no span with the request ID.
+            runtime.layer(MapRequestLayer::new(without_byte_order_mark)).layer(TracingLayer::new()).run().await
         }
         Err(error) => {
             let problem = match error {
