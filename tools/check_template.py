@@ -120,7 +120,7 @@ def metric_faults(template, metrics):
         used.add((alarm["Properties"].get("Namespace", ""), alarm["Properties"].get("MetricName", "")))
     for namespace, name in sorted(used):
         if not namespace.startswith("AWS/") and not {namespace, name} <= set(re.findall(r'"(\w+)"', metrics)):
-            yield f"{namespace} {name}: src/metrics.rs has no such metric"
+            yield f"{namespace} {name}: src/telemetry.rs has no such metric"
 
 
 def role_faults(resources):
@@ -222,7 +222,7 @@ def faults(texts, pages):
         if f"`{sid}`" not in pages["SECURITY.md"]:
             yield f"{sid}: SECURITY.md must name it"
     core = templates[CORE]
-    found = list(core_faults(core, texts[CORE], pages["src/config.rs"], pages["src/metrics.rs"]))
+    found = list(core_faults(core, texts[CORE], pages["src/config.rs"], pages["src/telemetry.rs"]))
     yield from (f"{CORE}: {one}" for one in found)
     for file, template in templates.items():
         page = pages["docs/operations.md" if file == CORE else "docs/integrations.md"]
@@ -234,7 +234,7 @@ def faults(texts, pages):
 def read():
     """The texts of the templates and of the other files."""
     texts = {file: (ROOT / file).read_text() for file in [CORE, *ADDONS]}
-    names = ["SECURITY.md", "src/config.rs", "src/metrics.rs", "docs/contract.md", "docs/deployer-policy.json"]
+    names = ["SECURITY.md", "src/config.rs", "src/telemetry.rs", "docs/contract.md", "docs/deployer-policy.json"]
     return texts, {name: (ROOT / name).read_text() for name in [*names, "docs/integrations.md", "docs/operations.md"]}
 
 

@@ -117,10 +117,10 @@ class Templates(unittest.TestCase):
 
     def test_metrics_are_those_of_the_code(self):
         for name in ("WorkSpacesImageImport", "Pending", "CheckErrors", "Stalled", "ColdStart"):
-            self.page("src/metrics.rs has no such metric", "src/metrics.rs", f'"{name}"', '"Other"')
+            self.page("src/telemetry.rs has no such metric", "src/telemetry.rs", f'"{name}"', '"Other"')
 
     def test_the_dashboard_is_json_and_has_the_dimension_of_the_code(self):
-        self.assertIn('const FUNCTION_NAME: &str = "FunctionName"', PAGES["src/metrics.rs"])
+        self.assertIn('const FUNCTION_NAME: &str = "FunctionName"', PAGES["src/telemetry.rs"])
         self.replaced("DashboardBody is not JSON", r'"widgets": \[', '"widgets": ')
         for name in ("Pending", "Transitions"):
             self.replaced("must have the dimension FunctionName", rf'("{name}"), "[^"]*", "[^"]*"', r"\1")
