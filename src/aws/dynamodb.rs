@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{CallError, Service},
-    import::{Checkpoint, ImageId, State, Timestamp},
+    import::{Checkpoint, ImageId, ImageName, State, Timestamp},
     services::{Item, Items, SearchOutcome, Write, WriteOutcome},
 };
 
@@ -61,6 +61,8 @@ pub(super) struct LedgerTable {
 #[serde(rename_all = "PascalCase")]
 struct StoredItem {
     image_id: ImageId,
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    name: Option<ImageName>,
     #[serde(flatten)]
     checkpoint: Checkpoint,
     #[serde(default)]
@@ -173,7 +175,7 @@ impl LedgerTable {
             };
             for attributes in page.items.iter().flatten() {
                 match image_id(attributes) {
-                    Ok(image_id) => found.image_ids.push(image_id),
+                    Ok(image_id) => found.images.push((image_id, None)),
                     Err(error) => found.error = Some(error),
                 }
             }
@@ -242,6 +244,7 @@ fn image_id(attributes: &Attributes) -> Result<ImageId, CallError> {
 fn to_attributes(write: Write<'_>) -> Result<Attributes, CallError> {
     let item = StoredItem {
         image_id: write.image_id.clone(),
+        name: write.item.name.clone(),
         checkpoint: write.item.checkpoint.clone(),
         version: write.item.version,
         updated_at: Some(write.at),
@@ -250,6 +253,11 @@ fn to_attributes(write: Write<'_>) -> Result<Attributes, CallError> {
 }
 
 fn read_item(mut attributes: Attributes) -> Result<Item, CallError> {
+    // A name that somebody else wrote must not make the item unreadable.
+    let name = match attributes.remove("Name") {
+        Some(AttributeValue::S(name)) => ImageName::new(&name),
+        _ => None,
+    };
     // NULL counts as absent. So does a `Missing` that is not a time: the next check that misses the image sets it again.
     attributes.retain(|name, value| !value.is_null() && (name != "Missing" || value.is_s()));
     if !attributes.values().all(is_known) {
@@ -263,7 +271,7 @@ fn read_item(mut attributes: Attributes) -> Result<Item, CallError> {
     if version > Item::MAX_VERSION {
         return Err(unreadable("its Version is too large"));
     }
-    Ok(Item { checkpoint, version })
+    Ok(Item { checkpoint, name, version })
 }
 
 /// Whether the SDK knows the type of an attribute. `serde_dynamo` panics if it does not.

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     error::{CallError, Service},
-    import::{Description, ErrorDetail, ImageId, ImageSource, Observation, State, Timestamp},
+    import::{Description, ErrorDetail, ImageId, ImageName, ImageSource, Observation, State, Timestamp},
     services::{DescribeOutcome, SearchOutcome},
 };
 
@@ -83,7 +83,7 @@ impl WorkSpaces {
             };
             for image in page.images.iter().flatten().filter(|image| may_be_running(image)) {
                 match image_id(image) {
-                    Ok(image_id) => found.image_ids.push(image_id),
+                    Ok(image_id) => found.images.push((image_id, image.name.as_deref().and_then(ImageName::new))),
                     Err(error) => found.error = Some(error),
                 }
             }

@@ -7,7 +7,7 @@ use std::{
 use super::*;
 use crate::{
     error::NotSent,
-    import::{Checkpoint, Description, Observation, State, Timestamp},
+    import::{Checkpoint, Description, ImageName, Observation, State, Timestamp},
     message::Message,
     services::{Items, SearchOutcome},
 };
@@ -104,7 +104,7 @@ fn record(state: &str, sequence: u64) -> Record {
 }
 
 fn event(state: &str, sequence: u64) -> Event {
-    Event { records: vec![record(state, sequence)], discover: false }
+    Event { records: vec![record(state, sequence)], ..Event::default() }
 }
 
 #[test]
@@ -126,10 +126,36 @@ fn only_an_image_of_which_nothing_is_known_stays_listed() {
         (&Checkpoint { listed: true, ..checkpoint("PENDING", 1) }, None, false, false),
     ] {
         let record = Record { checkpoint: known.clone(), ..record("PENDING", 1) };
-        let found = item.map(|checkpoint| Ok(Item { checkpoint: checkpoint.clone(), version: 1 }));
-        let import = TrackedImport::recall(record, found, is_discovered);
+        let found = item.map(|checkpoint| Ok(Item { checkpoint: checkpoint.clone(), name: None, version: 1 }));
+        let import = TrackedImport::recall(record, found, None, is_discovered);
         assert_eq!(import.record.checkpoint.listed, stays_listed, "{known:?} and {item:?}");
         assert_eq!(import.needs_write(), stays_listed && item.is_none(), "{known:?} and {item:?}");
+    }
+}
+
+#[test]
+fn the_name_is_what_the_event_says_else_what_was_listed_else_what_the_ledger_has() {
+    let name = |name: &str| ImageName::new(name);
+    for (said, listed, stored, expected, is_written) in [
+        ("event", "list", "ledger", "event", false),
+        ("event", "", "ledger", "event", false),
+        ("event", "list", "list", "event", false),
+        ("", "list", "ledger", "list", true),
+        ("", "list", "list", "list", false),
+        ("", "list", "", "list", true),
+        ("", "", "ledger", "ledger", false),
+        ("", "", "", "", false),
+    ] {
+        let checkpoint = checkpoint("VALIDATING", 4);
+        let record = Record { name: name(said), ..record("VALIDATING", 4) };
+        let item = Item { checkpoint, name: name(stored), version: 1 };
+        let mut import = TrackedImport::recall(record.clone(), Some(Ok(item)), name(listed), true);
+        assert_eq!(import.record.name, name(expected), "{said} {listed} {stored}");
+        assert!(!import.needs_write(), "it was not found yet");
+        import.observe(validating(), Timestamp::from_millis(0).expect("in range"), None);
+        assert_eq!(import.needs_write(), is_written, "{said} {listed} {stored}");
+        let without_an_item = TrackedImport::recall(record, None, name(listed), true);
+        assert!(!without_an_item.needs_write(), "a name alone creates no item");
     }
 }
 
@@ -193,7 +219,7 @@ async fn check_with(outcomes: impl IntoIterator<Item = WriteOutcome>) -> (Record
 }
 
 fn item(checkpoint: Checkpoint, version: u64) -> Item {
-    Item { checkpoint, version }
+    Item { checkpoint, name: None, version }
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,7 +277,7 @@ async fn the_deadline_error_has_the_reason_of_the_first_record() {
     let records = ids.map(|id| Record::new(ImageId::parse(id).expect("valid"))).to_vec();
     // Describing starts at a random record.
     for _ in 0..50 {
-        let event = Event { records: records.clone(), discover: false };
+        let event = Event { records: records.clone(), ..Event::default() };
         let services = Fake { describes: Describes::NoCalls, ..Fake::default() };
         let result = tracker(services).check(event, &enough_time()).await;
         assert!(matches!(result, Err(Error::Deadline(NotSent::HeldBack))), "{result:?}");
@@ -262,7 +288,7 @@ async fn the_deadline_error_has_the_reason_of_the_first_record() {
 async fn a_settled_record_makes_an_invocation_useful_although_no_call_was_sent() {
     let records = vec![Record::new(ImageId::parse(FIRST).expect("valid")), record("COMPLETED", 4)];
     let services = Fake { describes: Describes::NoCalls, ..Fake::default() };
-    let event = Event { records, discover: false };
+    let event = Event { records, ..Event::default() };
     let outcome = tracker(services).check(event, &enough_time()).await.expect("a response");
     assert_eq!((outcome.unchecked, outcome.described), (1, 0));
 }

@@ -43,6 +43,8 @@ fn the_committed_schemas_are_those_of_the_types() {
     is_committed("response", &schema::response());
     is_committed("message", &schema::message());
     is_committed("description", &schema::description());
+    is_committed("self-test-response", &schema::self_test_response());
+    is_committed("self-test-message", &schema::self_test_message());
 }
 
 #[test]
@@ -55,7 +57,14 @@ fn every_example_event_is_of_the_schema() {
         }
     }
     let envelope = json!({"detail-type": "x", "source": "y", "detail": {"Discover": true}});
-    for good in [envelope, json!({"Imports": [], "Discover": null}), json!({"Imports": null, "Discover": true})] {
+    for good in [
+        envelope,
+        json!({"Imports": [], "Discover": null}),
+        json!({"Imports": null, "Discover": true}),
+        json!({"Imports": [], "SelfTest": false}),
+        json!({"SelfTest": true, "Discover": false}),
+        json!({"detail-type": "x", "source": "y", "detail": {"SelfTest": true}}),
+    ] {
         holds(&validator, &good);
     }
     for bad in [
@@ -67,6 +76,9 @@ fn every_example_event_is_of_the_schema() {
         json!({"Discover": "true"}),
         json!({"Imports": [], "Discover": 1}),
         json!({"Imports": [{}], "Discover": true}),
+        json!({"SelfTest": false}),
+        json!({"SelfTest": true, "Imports": []}),
+        json!({"SelfTest": true, "detail-type": "x", "source": "y", "detail": {"SelfTest": true}}),
         json!({"detail-type": "x", "source": "y", "detail": {"Discover": false}}),
     ] {
         assert!(!validator.is_valid(&bad), "{bad}");
@@ -84,7 +96,7 @@ async fn what_goes_out_is_of_the_schemas() {
     rig.workspaces.set(&image(4), json!({"State": "VALIDATING", "LastUpdatedTime": 5}));
     rig.sns.script([SnsAnswer::FailEntries(vec![(1, "Odd".to_owned(), "odd".to_owned())])]);
     let mut round = event([
-        json!({"ImageId": IMAGE}),
+        json!({"ImageId": IMAGE, "Name": "windows-11"}),
         json!({"ImageId": image(1), "State": "PENDING", "Missing": minutes_ago(16)}),
         json!({"ImageId": image(2)}),
         json!({"ImageId": image(3)}),
@@ -96,12 +108,14 @@ async fn what_goes_out_is_of_the_schemas() {
         holds(&validator(&schema::response()), &round);
         holds(&validator(&schema::event()), &round);
     }
+    holds(&validator(&schema::self_test_response()), &rig.invoke(json!({"SelfTest": true})).await);
     let validator = validator(&schema::message());
     let published: Vec<Value> = rig.sns.published().iter().map(Published::json).collect();
-    assert_eq!(published.len(), 4);
-    for message in &published {
+    assert_eq!(published.len(), 5);
+    for message in &published[..4] {
         holds(&validator, message);
     }
+    holds(&self::validator(&schema::self_test_message()), &published[4]);
 }
 
 const MAX_RECORDS: usize = 3;
@@ -178,6 +192,7 @@ fn record() -> BoxedStrategy<Value> {
     let described = [json!({"State": "PENDING"}), json!({"State": 7, "Created": "no time"})];
     object(vec![
         ("ImageId", ids),
+        ("Name", mostly(["windows-11", "", "n\n"], [""])),
         ("State", state()),
         ("Sequence", mostly([0, MAX_SEQUENCE - 1], [MAX_SEQUENCE, MAX_SEQUENCE + 1])),
         ("Owed", prop_oneof![owed, Just(Value::Null)].boxed()),
@@ -197,6 +212,8 @@ fn direct_form() -> BoxedStrategy<Value> {
         object(vec![("Imports", imports())]),
         object(vec![("Discover", flag())]),
         object(vec![("Imports", imports()), ("Discover", flag())]),
+        object(vec![("SelfTest", flag())]),
+        object(vec![("Imports", imports()), ("Discover", flag()), ("SelfTest", flag())]),
     ]
     .boxed()
 }
