@@ -18,8 +18,9 @@ use crate::{
     config::Config,
     error::{Error, NotSent},
     event::{self, RawEvent},
-    message::Origin,
+    message::{Origin, TestDraft},
     response::Response,
+    self_test,
     services::Services,
     telemetry,
     time_budget::{Clock, TimeBudget},
@@ -104,6 +105,9 @@ impl<S: Services> Function<S> {
         let clock = Clock::starting_at(SystemTime::now());
         let LambdaEvent { payload, context } = event;
         let event = event::parse(payload.json()?, self.tracker.max_records)?;
+        if event.self_test {
+            return self.self_test(event.discover, &context, clock).await;
+        }
         let records = if event.discover { self.tracker.max_records } else { event.records.len() };
         let budget = TimeBudget::until(context.deadline, clock.now(), records);
         let budget = budget.ok_or(Error::Deadline(NotSent::NoTime))?;
@@ -111,9 +115,10 @@ impl<S: Services> Function<S> {
         let mut outcome = self.tracker.check(event, &Context { clock, budget, origin }).await?;
         // An incomplete discovery has to show in the alarms, too.
         let check_errors = outcome.check_errors + usize::from(outcome.discover_error.is_some());
-        let (described, progress) = (outcome.described, std::mem::take(&mut outcome.progress));
+        let described = outcome.described;
+        let (progress, durations) = (std::mem::take(&mut outcome.progress), std::mem::take(&mut outcome.durations));
         let response = respond(outcome);
-        telemetry::write_metrics(&response, check_errors, &progress, clock.now());
+        telemetry::write_metrics(&response, check_errors, &progress, &durations, clock.now());
         tracing::info!(
             Status = response.status.as_str(),
             Imports = response.imports.len(),
@@ -129,6 +134,28 @@ impl<S: Services> Function<S> {
             "invocation finished"
         );
         Ok(response.into_json(self.max_response_bytes))
+    }
+
+    /// Runs the self-test. It writes no metrics, because it checks no import.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] if there is no time.
+    async fn self_test(
+        &self,
+        with_discovery: bool,
+        context: &lambda_runtime::Context,
+        clock: Clock,
+    ) -> Result<Box<RawValue>, Error> {
+        let budget = TimeBudget::until(context.deadline, clock.now(), 0).ok_or(Error::Deadline(NotSent::NoTime))?;
+        let draft = TestDraft {
+            origin: &Origin::new(&context.invoked_function_arn, &self.region),
+            function_name: &context.env_config.function_name,
+            sent_at: clock.now(),
+            chat: self.tracker.chat,
+        };
+        let report = self_test::run(&self.tracker.services, with_discovery, &draft, &budget).await;
+        tracing::info!(Passed = report.passed, Checks = report.checks.len(), "self-test finished");
+        Ok(serde_json::value::to_raw_value(&report).expect("structs of strings and numbers are valid JSON"))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod invocation;
 pub mod message;
 pub mod response;
 pub mod schema;
+pub mod self_test;
 pub mod services;
 mod telemetry;
 pub mod time_budget;

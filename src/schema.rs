@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::{
     import::{Checkpoint, Description, ImageId},
-    message::Body,
+    message::{Body, TestBody},
     response::Response,
+    self_test::SelfTestReport,
 };
 
 /// The event: the direct form, or an EventBridge event with the direct form in its `detail`.
@@ -24,7 +25,7 @@ enum Event {
     Envelope(Envelope),
 }
 
-/// The direct form: a list of imports, or the request to discover them, or both.
+/// The direct form: a list of imports, or the request to discover them, or both; or the self-test.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -36,6 +37,9 @@ enum Direct {
         /// Whether to check what is discovered, too.
         #[schemars(default)]
         discover: bool,
+        /// Not true.
+        #[schemars(default, extend("enum" = [false, null]))]
+        self_test: bool,
     },
     #[schemars(rename_all = "PascalCase")]
     Discover {
@@ -45,6 +49,20 @@ enum Direct {
         /// Whether to check what is discovered.
         #[schemars(extend("const" = true))]
         discover: bool,
+        /// Not true.
+        #[schemars(default, extend("enum" = [false, null]))]
+        self_test: bool,
+    },
+    #[schemars(rename_all = "PascalCase")]
+    SelfTest {
+        /// Absent.
+        #[schemars(default)]
+        imports: (),
+        /// Whether to check what discovery needs, too. The default is true.
+        discover: Option<bool>,
+        /// Whether to run the self-test.
+        #[schemars(extend("const" = true))]
+        self_test: bool,
     },
 }
 
@@ -69,6 +87,9 @@ struct Envelope {
     /// Absent.
     #[schemars(default, rename = "Discover")]
     discover: (),
+    /// Absent.
+    #[schemars(default, rename = "SelfTest")]
+    self_test: (),
 }
 
 /// One import, as an event carries it.
@@ -78,6 +99,8 @@ struct Envelope {
 struct Record {
     /// The image that is being imported.
     image_id: ImageId,
+    /// The name of the image, for people. Only its beginning is used if it is longer than 64 bytes.
+    name: Option<String>,
     #[schemars(flatten)]
     checkpoint: Checkpoint,
     /// The last description, from a response.
@@ -119,6 +142,18 @@ pub fn response() -> Schema {
 #[must_use]
 pub fn message() -> Schema {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Body<'_>>()
+}
+
+/// The schema of the response to a self-test.
+#[must_use]
+pub fn self_test_response() -> Schema {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<SelfTestReport>()
+}
+
+/// The schema of the `default` text of a self-test's SNS message.
+#[must_use]
+pub fn self_test_message() -> Schema {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<TestBody<'_>>()
 }
 
 /// The schema of a description alone.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{CallError, NotSent},
-    import::{Checkpoint, ImageId, Observation, Timestamp},
+    import::{Checkpoint, ImageId, ImageName, Observation, Timestamp},
     message::Message,
 };
 
@@ -36,8 +36,8 @@ pub trait Services {
 /// The images that a search found before it ended or failed. A page that fails does not discard the pages before it.
 #[derive(Debug, Default)]
 pub struct SearchOutcome {
-    /// The images, in the order of the pages.
-    pub image_ids: Vec<ImageId>,
+    /// The images, in the order of the pages, with their names if the search knows them.
+    pub images: Vec<(ImageId, Option<ImageName>)>,
     /// Why the search is incomplete. `None` if it is complete.
     pub error: Option<CallError>,
 }
@@ -58,6 +58,8 @@ pub enum DescribeOutcome {
 pub struct Item {
     /// What the ledger knows about the import.
     pub checkpoint: Checkpoint,
+    /// The name of the image, for people.
+    pub name: Option<ImageName>,
     /// How often the item has been written. 0 for an item that this function has never written.
     pub version: u64,
 }
@@ -68,8 +70,8 @@ impl Item {
 
     /// The item after the next write, given the current one.
     #[must_use]
-    pub fn next(current: Option<&Self>, checkpoint: Checkpoint) -> Self {
-        Self { checkpoint, version: current.map_or(0, |current| current.version) + 1 }
+    pub fn next(current: Option<&Self>, checkpoint: Checkpoint, name: Option<ImageName>) -> Self {
+        Self { checkpoint, name, version: current.map_or(0, |current| current.version) + 1 }
     }
 }
 

@@ -7,9 +7,10 @@ use std::{
     env,
     io::{self, Write},
     sync::OnceLock,
+    time::Duration,
 };
 
-use metrics::counter;
+use metrics::{Unit, counter, describe_histogram, histogram};
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -25,6 +26,11 @@ use crate::{
 const NAMESPACE: &str = "WorkSpacesImageImport";
 /// The dimension of all metrics, so that several functions in a Region do not add up.
 const FUNCTION_NAME: &str = "FunctionName";
+
+/// How long an import took.
+const DURATION: &str = "DurationSeconds";
+/// The most values that CloudWatch takes of one metric in one line.
+const MAX_VALUES: usize = 100;
 
 /// Starts logging.
 ///
@@ -49,8 +55,14 @@ fn parse_level(level: &str) -> Option<Level> {
 
 /// Writes the metrics of one invocation, if there is anything to say: CloudWatch charges for each metric in each hour with a
 /// value. The first call in a process that writes marks a cold start.
-pub(crate) fn write_metrics(response: &Response, check_errors: usize, progress: &[Progress], now: Timestamp) {
-    let counts = [response.pending, response.transitions.len(), response.unchecked, check_errors];
+pub(crate) fn write_metrics(
+    response: &Response,
+    check_errors: usize,
+    progress: &[Progress],
+    durations: &[u64],
+    now: Timestamp,
+) {
+    let counts = [response.pending, response.transitions.len(), response.unchecked, check_errors, durations.len()];
     if counts.into_iter().sum::<usize>() == 0 {
         return;
     }
@@ -72,6 +84,9 @@ pub(crate) fn write_metrics(response: &Response, check_errors: usize, progress: 
         ("ColdStart", usize::from(cold_start)),
     ] {
         counter!(name).increment(count as u64);
+    }
+    for seconds in durations.iter().take(MAX_VALUES) {
+        histogram!(DURATION).record(Duration::from_secs(*seconds).as_secs_f64());
     }
     let mut log = io::stdout().lock();
     let written =
@@ -128,5 +143,6 @@ fn start_metrics() -> Option<Metrics> {
         .init()
         .inspect_err(|error| tracing::warn!(Error = %error, "metrics are unavailable"))
         .ok()?;
+    describe_histogram!(DURATION, Unit::Seconds, "how long an import took");
     Some(Metrics { collector, function_name })
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{CallError, Service},
-    import::{Checkpoint, ImageId, State, Timestamp},
+    import::{Checkpoint, ImageId, ImageName, State, Timestamp},
     services::{Item, Items, SearchOutcome, Write, WriteOutcome},
 };
 
@@ -47,7 +47,8 @@ const UNSETTLED: &str = "attribute_not_exists(#State) OR NOT #State IN (:complet
 const RETRY_PARTITION: &str = "DynamoDB discovery";
 
 /// The attributes of an item that the function reads. Others could make a response arbitrarily large.
-const ATTRIBUTES: [&str; 8] = ["ImageId", "State", "Sequence", "Owed", "Stalled", "Missing", "Listed", "Version"];
+const ATTRIBUTES: [&str; 9] =
+    ["ImageId", "Name", "State", "Sequence", "Owed", "Stalled", "Missing", "Listed", "Version"];
 
 /// The number of segments in which a large table is scanned. Each one must be small enough to be read in one invocation:
 /// what does not fit into the time is read another time, from the beginning of the segment.
@@ -69,6 +70,8 @@ pub(super) struct LedgerTable {
 #[serde(rename_all = "PascalCase")]
 struct StoredItem {
     image_id: ImageId,
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    name: Option<ImageName>,
     #[serde(flatten)]
     checkpoint: Checkpoint,
     #[serde(default)]
@@ -172,7 +175,7 @@ impl LedgerTable {
         let mut unread = 0;
         let mut failure = None;
         while let Some((segment, read)) = scans.next().await {
-            found.image_ids.extend(segment.image_ids);
+            found.images.extend(segment.images);
             found.error = found.error.or(segment.error);
             if let Err(error) = read {
                 unread += 1;
@@ -290,7 +293,7 @@ impl LedgerTable {
 fn add_page(page: ScanOutput, found: &mut SearchOutcome) -> Option<Attributes> {
     for attributes in page.items.iter().flatten() {
         match image_id(attributes) {
-            Ok(image_id) => found.image_ids.push(image_id),
+            Ok(image_id) => found.images.push((image_id, None)),
             Err(error) => found.error = Some(error),
         }
     }
@@ -314,6 +317,7 @@ fn image_id(attributes: &Attributes) -> Result<ImageId, CallError> {
 fn to_attributes(write: Write<'_>) -> Result<Attributes, CallError> {
     let item = StoredItem {
         image_id: write.image_id.clone(),
+        name: write.item.name.clone(),
         checkpoint: write.item.checkpoint.clone(),
         version: write.item.version,
         updated_at: Some(write.at),
@@ -322,6 +326,11 @@ fn to_attributes(write: Write<'_>) -> Result<Attributes, CallError> {
 }
 
 fn read_item(mut attributes: Attributes) -> Result<Item, CallError> {
+    // A name that somebody else wrote must not make the item unreadable.
+    let name = match attributes.remove("Name") {
+        Some(AttributeValue::S(name)) => ImageName::new(&name),
+        _ => None,
+    };
     // NULL counts as absent. So does a `Missing` that is not a time: the next check that misses the image sets it again.
     attributes.retain(|name, value| !value.is_null() && (name != "Missing" || value.is_s()));
     if !attributes.values().all(is_known) {
@@ -335,7 +344,7 @@ fn read_item(mut attributes: Attributes) -> Result<Item, CallError> {
     if version > Item::MAX_VERSION {
         return Err(unreadable("its Version is too large"));
     }
-    Ok(Item { checkpoint, version })
+    Ok(Item { checkpoint, name, version })
 }
 
 /// Whether the SDK knows the type of an attribute. `serde_dynamo` panics if it does not.

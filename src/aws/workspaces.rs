@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{CallError, Service},
-    import::{Description, ImageId, Observation, State},
+    import::{Description, ImageId, ImageName, Observation, State},
     services::{DescribeOutcome, SearchOutcome},
 };
 
@@ -112,7 +112,7 @@ impl WorkSpaces {
             let page = outcome.into_result(Service::WorkSpaces).map_err(|error| (token, error))?;
             for image in page.images.iter().flatten().filter(|image| may_be_running(image)) {
                 match image_id(image) {
-                    Ok(image_id) => found.image_ids.push(image_id),
+                    Ok(image_id) => found.images.push((image_id, image.name.as_deref().and_then(ImageName::new))),
                     Err(error) => found.error = Some(error),
                 }
             }

@@ -19,18 +19,20 @@ use self::{
 };
 use crate::{
     error::Error,
-    import::{CheckError, Checkpoint, ImageId, Record, Timestamp},
+    import::{CheckError, Checkpoint, ImageId, ImageName, Record, Timestamp},
 };
 
-const EXPECTED: &str = r#"expected {"Imports": [{"ImageId": "wsi-…"}, …]} or {"Discover": true}, or an EventBridge event with one of them in its "detail""#;
+const EXPECTED: &str = r#"expected {"Imports": [{"ImageId": "wsi-…"}, …]}, {"Discover": true}, or {"SelfTest": true}, or an EventBridge event with one of them in its "detail""#;
 
 /// What an event asks for.
 #[derive(Clone, Debug, Default)]
 pub struct Event {
     /// The records of `Imports`, one for each image.
     pub records: Vec<Record>,
-    /// Whether to check the imports that discovery finds, too.
+    /// Whether to check the imports that discovery finds, too. In a self-test, whether to check what discovery needs.
     pub discover: bool,
+    /// Whether to run the self-test. There are no records then.
+    pub self_test: bool,
 }
 
 /// The payload of an invocation: JSON, or the reason why it is not JSON.
@@ -95,7 +97,7 @@ fn read_event(event: &RawValue, max_records: usize, problems: &mut Problems) -> 
     let Some(detail) = field(&fields, "detail") else {
         return read_direct_form(fields, "", EXPECTED, max_records, problems);
     };
-    if let Some(name) = ["Imports", "Discover"].into_iter().find(|name| field(&fields, name).is_some()) {
+    if let Some(name) = ["Imports", "Discover", "SelfTest"].into_iter().find(|name| field(&fields, name).is_some()) {
         problems.add("", &format!("the event has both {name} and detail: send only one of them"));
         return Event::default();
     }
@@ -106,6 +108,9 @@ fn read_event(event: &RawValue, max_records: usize, problems: &mut Problems) -> 
 /// Reads the direct form at this place. `nothing` is the problem if it asks for nothing.
 fn read_direct_form(raw: Object<'_>, place: &str, nothing: &str, max_records: usize, problems: &mut Problems) -> Event {
     let imports = field(&raw, "Imports");
+    if field(&raw, "SelfTest").is_some_and(|self_test| self_test.get() != "false") {
+        return read_self_test(raw, place, problems);
+    }
     let discover = field(&raw, "Discover").filter(|discover| discover.get() != "false");
     if imports.or(discover).is_none() {
         problems.add(place, nothing);
@@ -114,7 +119,19 @@ fn read_direct_form(raw: Object<'_>, place: &str, nothing: &str, max_records: us
     let discover = Fields { raw, place, problems }.optional("Discover", "true or false").unwrap_or_default();
     let place = if place.is_empty() { "Imports".to_owned() } else { format!("{place}.Imports") };
     let records = imports.map(|imports| read_imports(imports, &place, max_records, problems)).unwrap_or_default();
-    Event { records, discover }
+    Event { records, discover, self_test: false }
+}
+
+/// Reads the event of a self-test at this place.
+fn read_self_test(raw: Object<'_>, place: &str, problems: &mut Problems) -> Event {
+    if field(&raw, "Imports").is_some() {
+        problems.add(place, "has both Imports and SelfTest: send only one of them");
+        return Event::default();
+    }
+    let mut fields = Fields { raw, place, problems };
+    let self_test = fields.optional("SelfTest", "true or false").unwrap_or_default();
+    let discover = fields.optional("Discover", "true or false").unwrap_or(true);
+    Event { records: Vec::new(), discover, self_test }
 }
 
 /// Checks that an event with a `detail` is an EventBridge event. What its other fields say does not matter.
@@ -174,6 +191,7 @@ fn read_record(entry: &RawValue, place: &str, problems: &mut Problems) -> Option
     };
     let mut fields = Fields { raw, place, problems };
     let image_id = fields.image_id();
+    let name: Option<String> = fields.optional("Name", "a string");
     let state = fields.state("State");
     let sequence = fields.sequence();
     let mut checkpoint = Checkpoint {
@@ -186,6 +204,7 @@ fn read_record(entry: &RawValue, place: &str, problems: &mut Problems) -> Option
     };
     checkpoint.owed = fields.owed(sequence);
     Some(Record {
+        name: name.as_deref().and_then(ImageName::new),
         checkpoint,
         description: fields.description(),
         check_error: fields.lenient::<CheckError>("CheckError"),

@@ -11,7 +11,7 @@ use serde_json::{
 };
 
 use super::{
-    State, Timestamp,
+    Outcome, State, Timestamp,
     truncate::{escaped_len, shorten},
 };
 
@@ -66,6 +66,15 @@ impl Description {
         let errors = self.error_details.iter_mut().flatten();
         let errors = errors.flat_map(|error| [&mut error.error_code, &mut error.error_message]).flatten();
         self.state_message.iter_mut().chain(errors)
+    }
+
+    /// How long an import took that ended in this state, in seconds: from its creation to its last update. `None` if the state
+    /// ends no import, or if this describes another state.
+    #[must_use]
+    pub fn duration_seconds(&self, end: &State) -> Option<u64> {
+        let has_ended = end.outcome() != Outcome::Pending && self.state.as_deref() == Some(end.as_str());
+        let (created, updated) = (self.created?, self.last_updated_time?);
+        (has_ended && updated >= created).then(|| updated.since(created).as_secs())
     }
 }
 
@@ -273,6 +282,32 @@ mod tests {
             assert_eq!(short["ImageId"], long);
             assert_eq!(short["StateMessage"].as_str().map(escaped_len), Some(100));
             assert_eq!(short["ErrorDetails"][0]["ErrorMessage"].as_str().map(escaped_len), Some(100));
+        }
+    }
+
+    #[test]
+    fn only_an_import_that_has_ended_has_a_duration() {
+        let described = |state: &str, created: &str, updated: &str| Description {
+            state: Some(state.to_owned()),
+            created: created.parse().ok(),
+            last_updated_time: updated.parse().ok(),
+            ..Description::default()
+        };
+        let (start, end) = ("2026-01-07T09:00:00Z", "2026-01-07T12:10:00.900Z");
+        for (state, created, updated, announced, seconds) in [
+            ("COMPLETED", start, end, "COMPLETED", Some(11_400)),
+            ("ERROR", start, end, "ERROR", Some(11_400)),
+            ("ERROR", start, start, "ERROR", Some(0)),
+            ("VALIDATING", start, end, "VALIDATING", None),
+            ("COMPLETED", start, end, "ERROR", None),
+            ("COMPLETED", start, end, "NOT_FOUND", None),
+            ("COMPLETED", end, start, "COMPLETED", None),
+            ("COMPLETED", "", end, "COMPLETED", None),
+            ("COMPLETED", start, "", "COMPLETED", None),
+        ] {
+            let announced = State::parse(announced).expect("a state");
+            let description = described(state, created, updated);
+            assert_eq!(description.duration_seconds(&announced), seconds, "{description:?} {announced:?}");
         }
     }
 

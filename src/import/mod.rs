@@ -3,6 +3,7 @@
 mod checkpoint;
 mod description;
 mod image_id;
+mod image_name;
 mod record;
 mod state;
 mod timestamp;
@@ -12,6 +13,7 @@ pub(crate) mod truncate;
 pub use checkpoint::Checkpoint;
 pub use description::{CarriedDescription, Description, ErrorDetail, ImageSource};
 pub use image_id::ImageId;
+pub use image_name::ImageName;
 pub use record::{CheckError, CurrentState, Observation, Record};
 pub use state::{Outcome, State};
 pub use timestamp::Timestamp;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CarriedDescription, Checkpoint, Description, ImageId, Kind, Outcome, State, Timestamp, Transition,
+    CarriedDescription, Checkpoint, Description, ImageId, ImageName, Kind, Outcome, State, Timestamp, Transition,
     checkpoint::is_false,
 };
 
@@ -19,6 +19,9 @@ const MISSING_FOR: Duration = Duration::from_mins(15);
 pub struct Record {
     /// The image that is being imported.
     pub image_id: ImageId,
+    /// The name of the image, for people. Absent if it is not known. It never decides anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<ImageName>,
     /// What has been announced and what is owed.
     #[serde(flatten)]
     pub checkpoint: Checkpoint,
@@ -87,13 +90,20 @@ fn is_overdue(updated: Option<Timestamp>, now: Timestamp, stall_after: Option<Du
 }
 
 impl Record {
-    /// The most bytes that a record takes in a response, without its `Description` and its `CheckError`.
+    /// The most bytes that a record takes in a response, without its `Description`, its `CheckError`, and its `Name`.
     pub const MAX_BYTES: usize = 512;
 
     /// A record that knows nothing but its image.
     #[must_use]
     pub fn new(image_id: ImageId) -> Self {
-        Self { image_id, checkpoint: Checkpoint::default(), check_error: None, truncated: false, description: None }
+        Self {
+            image_id,
+            name: None,
+            checkpoint: Checkpoint::default(),
+            check_error: None,
+            truncated: false,
+            description: None,
+        }
     }
 
     /// The state that the last successful check found: `NOT_FOUND` for a missing image, otherwise the described state.

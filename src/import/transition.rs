@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoint, ImageId, Outcome, State};
+use super::{Checkpoint, ImageId, ImageName, Outcome, State};
 
 /// The kind of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +57,9 @@ pub struct Announcement {
     pub transition_id: TransitionId,
     /// The image that is being imported.
     pub image_id: ImageId,
+    /// The name of the image. Absent if it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<ImageName>,
     /// The outcome that follows from `To`.
     pub outcome: Outcome,
     /// What happened. `Sequence` numbers the announcements of an import from 1, without gaps.
@@ -67,10 +70,11 @@ pub struct Announcement {
 impl Announcement {
     /// Announces this transition of this image.
     #[must_use]
-    pub fn new(image_id: ImageId, transition: Transition) -> Self {
+    pub fn new(image_id: ImageId, name: Option<ImageName>, transition: Transition) -> Self {
         Self {
             transition_id: TransitionId::new(&image_id, &transition),
             image_id,
+            name,
             outcome: transition.outcome(),
             transition,
         }

@@ -10,7 +10,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{facts::Facts, safe::inert};
+use super::{
+    facts::Facts,
+    safe::inert,
+    self_test::{HEADLINE, SUBJECT, TestDraft, WHAT_COMES_NEXT},
+};
 use crate::import::{Announcement, Kind, Outcome};
 
 /// The maximum lengths that the schema documents, in characters: of the title, the description, each of the next steps, and
@@ -23,6 +27,8 @@ const MAX_KEYWORD_CHARS: usize = 75;
 const MAX_ERRORS: usize = 5;
 /// How much of a text from the service a card shows, in characters.
 const MAX_TEXT_CHARS: usize = 300;
+/// The symbol of a card that is about nothing new.
+const INFORMATION: &str = "\u{2139}\u{fe0f}";
 /// The most pages of the guide that a card links to.
 const MAX_PAGES: usize = 2;
 
@@ -58,7 +64,7 @@ struct Metadata<'a> {
 
 /// The notification as JSON.
 pub(super) fn chat(facts: &Facts<'_>) -> String {
-    let Announcement { transition_id, image_id, outcome, transition } = facts.announcement;
+    let Announcement { transition_id, image_id, outcome, transition, .. } = facts.announcement;
     let what = match transition.kind {
         Kind::StateChanged => outcome.as_str(),
         Kind::Stalled => transition.kind.as_str(),
@@ -72,7 +78,7 @@ pub(super) fn chat(facts: &Facts<'_>) -> String {
     if let Some(progress) = facts.description.progress_percentage {
         context.insert("Progress", format!("{progress}%"));
     }
-    let title = format!("{} {}", symbol(facts), facts.subject(inert));
+    let title = format!("{} {}", symbol(facts), facts.subject(inert, MAX_TITLE_CHARS - 3));
     let notification = Notification {
         version: "1.0",
         source: "custom",
@@ -95,11 +101,38 @@ pub(super) fn chat(facts: &Facts<'_>) -> String {
     serde_json::to_string(&notification).expect("structs of strings are valid JSON")
 }
 
+/// The notification of a self-test as JSON.
+pub(super) fn test_chat(draft: &TestDraft<'_>) -> String {
+    let TestDraft { origin, function_name, sent_at, .. } = draft;
+    let mut context = BTreeMap::from([("Region", origin.safe_region())]);
+    context.extend(origin.account().map(|account| ("Account", account.to_owned())));
+    let notification = Notification {
+        version: "1.0",
+        source: "custom",
+        id: &format!("self-test-{}", sent_at.millis()),
+        content: Content {
+            text_type: "client-markdown",
+            title: format!("{INFORMATION} {SUBJECT}"),
+            description: format!("{HEADLINE}\n\nFunction: {}\n{}", inert(function_name), origin.place()),
+            next_steps: vec![WHAT_COMES_NEXT.to_owned()],
+            keywords: vec!["TEST".to_owned()],
+        },
+        metadata: Metadata {
+            thread_id: function_name,
+            summary: HEADLINE.to_owned(),
+            event_type: "TEST",
+            related_resources: [function_name],
+            additional_context: context,
+        },
+    };
+    serde_json::to_string(&notification).expect("structs of strings are valid JSON")
+}
+
 /// Shows the outcome at a glance. Unicode emoji work in both applications; their names for emoji differ.
 fn symbol(facts: &Facts<'_>) -> &'static str {
     let announcement = facts.announcement;
     match (announcement.transition.kind, announcement.outcome) {
-        _ if facts.now.is_some() => "\u{2139}\u{fe0f}",
+        _ if facts.now.is_some() => INFORMATION,
         (Kind::Stalled, _) => "\u{26a0}\u{fe0f}",
         (_, Outcome::Completed) => "\u{2705}",
         (_, Outcome::Failed) => "\u{274c}",

@@ -11,7 +11,7 @@ use crate::import::{
 /// The maximum length of a subject, in characters. SNS requires [less than 100][api].
 ///
 /// [api]: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-const MAX_SUBJECT_CHARS: usize = 99;
+pub(super) const MAX_SUBJECT_CHARS: usize = 99;
 /// The maximum length of a [`MessageDeduplicationId`][api], in characters.
 ///
 /// [api]: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
@@ -81,6 +81,11 @@ pub(crate) struct Body<'a> {
     region: &'a str,
     /// When the check observed the import.
     observed_at: Timestamp,
+    /// How long the import took, from its creation to its last update. Only for an import that has ended, if WorkSpaces
+    /// reports both times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64")]
+    duration_seconds: Option<u64>,
     /// The newest description. `null` for `NOT_FOUND`.
     description: Option<&'a CarriedDescription>,
     /// `true` if this message or an earlier response shortened or removed `Description` because of its size limit.
@@ -105,13 +110,14 @@ struct KnownRemedy<'a> {
     url: &'static str,
 }
 
+/// The text for each protocol.
 #[derive(Serialize)]
-struct Protocols {
-    default: String,
-    email: String,
-    sms: String,
+pub(super) struct Protocols {
+    pub(super) default: String,
+    pub(super) email: String,
+    pub(super) sms: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    https: Option<String>,
+    pub(super) https: Option<String>,
 }
 
 /// How much of a draft a message has.
@@ -153,7 +159,10 @@ impl Draft<'_> {
     }
 
     fn render(&self, extent: Extent<'_>) -> Message {
-        let Announcement { transition_id, image_id, .. } = self.announcement;
+        let Announcement { transition_id, image_id, transition, .. } = self.announcement;
+        // Of the whole description, which the message may not have.
+        let duration_seconds =
+            self.description.and_then(|description| description.typed().duration_seconds(&transition.to));
         let description = extent.description.map(CarriedDescription::typed).unwrap_or_default();
         let facts = Facts::new(self, &description, extent.has_remedies);
         let body = Body {
@@ -162,6 +171,7 @@ impl Draft<'_> {
             account: self.origin.account(),
             region: self.origin.region(),
             observed_at: self.observed_at,
+            duration_seconds,
             description: extent.description,
             truncated: extent.truncated.then_some(true),
             remedies: known_remedies(&facts),
@@ -173,7 +183,7 @@ impl Draft<'_> {
             https: self.chat.then(|| chat(&facts)),
         };
         Message {
-            subject: subject(&facts.subject(|text| text.into())),
+            subject: subject(&facts.subject(|text| text.into(), MAX_SUBJECT_CHARS)),
             body: json(&texts),
             attributes: self.attributes(description.progress_percentage),
             group_id: image_id.to_string(),
@@ -182,7 +192,7 @@ impl Draft<'_> {
     }
 
     fn attributes(&self, progress: Option<i32>) -> Vec<Attribute> {
-        let Announcement { transition_id, image_id, outcome, transition } = self.announcement;
+        let Announcement { transition_id, image_id, outcome, transition, .. } = self.announcement;
         let string = |name, value: &str| Attribute { name, data_type: "String", value: value.to_owned() };
         let mut attributes = vec![
             string("ImageId", image_id.as_str()),
@@ -234,14 +244,14 @@ impl Message {
 /// are escaped already.
 ///
 /// [sqs]: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).expect("structs of strings and numbers are valid JSON");
     json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
 /// SNS rejects subjects that start with a space, and those with line breaks, control characters or anything other than
 /// ASCII.
-fn subject(text: &str) -> String {
+pub(super) fn subject(text: &str) -> String {
     let printable = text.chars().map(|character| if matches!(character, ' '..='~') { character } else { '?' });
     printable.skip_while(|character| *character == ' ').take(MAX_SUBJECT_CHARS).collect()
 }

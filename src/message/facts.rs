@@ -11,6 +11,9 @@ use super::{
 };
 use crate::import::{Announcement, CurrentState, Description, ImageSource, Kind, Outcome, State, Timestamp};
 
+/// A name that is cut keeps at least this many characters, three dots included. A shorter one would tell nobody anything.
+const SHORTEST_NAME: usize = 6;
+
 /// The facts of one announcement.
 pub(super) struct Facts<'a> {
     pub(super) announcement: &'a Announcement,
@@ -118,20 +121,28 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Starts with the state, so that a list of subjects tells them apart. Fits into a subject for every state of the
-    /// service. The caller shortens longer ones.
-    pub(super) fn subject(&self, clean: Clean) -> String {
-        let Announcement { image_id, transition, .. } = self.announcement;
+    /// Starts with the state, so that a list of subjects tells them apart, and ends with the image. If it would be longer than
+    /// this many characters, the name of the image is cut. State and ID fit for every state of the service. The caller
+    /// shortens longer ones.
+    pub(super) fn subject(&self, clean: Clean, max_chars: usize) -> String {
+        let Announcement { image_id, name, transition, .. } = self.announcement;
         let to = clean(transition.to.as_str());
         let now = match self.now {
             None => String::new(),
             Some(now) if now == transition.to.as_str() => ", updated since".to_owned(),
             Some(now) => format!(", now {}", clean(now)),
         };
-        match transition.kind {
-            Kind::StateChanged => format!("{to}{now}: WorkSpaces image {image_id}"),
-            Kind::Stalled => format!("STALLED in {to}{now}: WorkSpaces image {image_id}"),
-        }
+        let stalled = if transition.kind == Kind::Stalled { "STALLED in " } else { "" };
+        let state = format!("{stalled}{to}{now}: ");
+        let room = max_chars.saturating_sub(state.chars().count() + image_id.as_str().len());
+        let image = match name {
+            None if room >= "WorkSpaces image ".len() => format!("WorkSpaces image {image_id}"),
+            Some(name) if room > SHORTEST_NAME + " ()".len() => {
+                format!("{} ({image_id})", cut(&clean(name.as_str()), room - " ()".len()))
+            }
+            _ => image_id.to_string(),
+        };
+        format!("{state}{image}")
     }
 
     /// Whether this announces that the import ended in `ERROR`.
@@ -167,6 +178,24 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// The beginning of a text that is longer than this many characters, and three dots, because a subject is ASCII.
+fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
+    if text.chars().count() <= max_chars {
+        return text.into();
+    }
+    let beginning: String = text.chars().take(max_chars - "...".len()).collect();
+    format!("{beginning}...").into()
+}
+
+/// The image for people: its name, if it is known, and its ID.
+fn image_label(announcement: &Announcement) -> String {
+    let Announcement { image_id, name, .. } = announcement;
+    match name {
+        Some(name) => format!("{} ({image_id})", name.as_str()),
+        None => image_id.to_string(),
+    }
+}
+
 fn announces_error(announcement: &Announcement) -> bool {
     announcement.transition.to.as_str() == State::ERROR
 }
@@ -197,13 +226,14 @@ fn headline(
 }
 
 fn what_happened(announcement: &Announcement, description: &Description, now: Timestamp, is_over: bool) -> String {
-    let Announcement { image_id, outcome, transition, .. } = announcement;
+    let Announcement { outcome, transition, .. } = announcement;
+    let image = image_label(announcement);
     let to = transition.to.as_str();
     let from = transition.from.as_ref().map(State::as_str);
     let last_known = from.map(|from| format!(" Its last known state was {from}.")).unwrap_or_default();
     match (transition.kind, outcome) {
         (Kind::Stalled, _) if is_over => {
-            format!("The import of WorkSpaces image {image_id} had stalled in state {to}.")
+            format!("The import of WorkSpaces image {image} had stalled in state {to}.")
         }
         (Kind::Stalled, _) => {
             let silence = match description.last_updated_time {
@@ -211,18 +241,18 @@ fn what_happened(announcement: &Announcement, description: &Description, now: Ti
                 None => "for a long time".to_owned(),
             };
             format!(
-                "The import of WorkSpaces image {image_id} has stalled in state {to}. WorkSpaces has not updated it \
+                "The import of WorkSpaces image {image} has stalled in state {to}. WorkSpaces has not updated it \
                  {silence}."
             )
         }
-        (_, Outcome::Completed) => format!("The import of WorkSpaces image {image_id} is complete."),
+        (_, Outcome::Completed) => format!("The import of WorkSpaces image {image} is complete."),
         (_, Outcome::Failed) if to == State::NOT_FOUND => {
-            format!("For at least 15 minutes, the checks did not find WorkSpaces image {image_id}.{last_known}")
+            format!("For at least 15 minutes, the checks did not find WorkSpaces image {image}.{last_known}")
         }
-        (_, Outcome::Failed) => format!("The import of WorkSpaces image {image_id} failed.{last_known}"),
+        (_, Outcome::Failed) => format!("The import of WorkSpaces image {image} failed.{last_known}"),
         (_, Outcome::Pending) => match from {
-            Some(from) => format!("The import of WorkSpaces image {image_id} has moved from {from} to {to}."),
-            None => format!("The import of WorkSpaces image {image_id} is in state {to}."),
+            Some(from) => format!("The import of WorkSpaces image {image} has moved from {from} to {to}."),
+            None => format!("The import of WorkSpaces image {image} is in state {to}."),
         },
     }
 }
@@ -335,7 +365,7 @@ fn source(description: &Description) -> Vec<(&'static str, Text<'_>)> {
 }
 
 /// `2026-01-07 09:00 UTC`.
-fn minute(time: Timestamp) -> String {
+pub(super) fn minute(time: Timestamp) -> String {
     let (day, minute) = day_and_minute(time);
     format!("{day} {minute} UTC")
 }

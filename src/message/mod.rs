@@ -12,16 +12,18 @@ mod facts;
 mod origin;
 mod remedies;
 mod safe;
+mod self_test;
 mod sms;
 
-pub(crate) use self::draft::Body;
 #[cfg(test)]
 pub(crate) use self::remedies::find;
 pub use self::{
     batch::{MAX_BYTES, into_batches},
     draft::{Attribute, Draft, Message},
     origin::Origin,
+    self_test::TestDraft,
 };
+pub(crate) use self::{draft::Body, self_test::TestBody};
 
 #[cfg(test)]
 mod tests;

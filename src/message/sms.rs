@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{facts::Facts, safe::one_line};
+use super::{draft::MAX_SUBJECT_CHARS, facts::Facts, safe::one_line};
 
 /// The maximum length, in characters: one [SMS message][sms] holds 140 bytes.
 ///
@@ -11,7 +11,7 @@ const MAX_CHARS: usize = 140;
 
 /// One line, the most important first. It names as many error codes as fit.
 pub(super) fn sms(facts: &Facts<'_>) -> String {
-    let mut sms = facts.subject(one_line);
+    let mut sms = facts.subject(one_line, MAX_SUBJECT_CHARS);
     if let Some(progress) = facts.description.progress_percentage {
         let _ = write!(sms, ", {progress}%");
     }

@@ -4,7 +4,7 @@ use serde_json::{
 };
 
 use super::*;
-use crate::import::{Announcement, CarriedDescription, CurrentState, ImageId, Kind, State, Transition};
+use crate::import::{Announcement, CarriedDescription, CurrentState, ImageId, ImageName, Kind, State, Transition};
 
 const IMAGE: &str = "wsi-0a1b2c3d4";
 
@@ -31,9 +31,18 @@ fn draft<'a>(announcement: &'a Announcement, origin: &'a Origin) -> Draft<'a> {
     Draft { announcement, description: None, current: None, truncated: false, origin, observed_at, chat: true }
 }
 
-/// The message for all protocols, chat included.
+/// The message about an image without a name for all protocols, chat included.
 fn message(transition: &Transition, description: &Value) -> Message {
-    let (announcement, origin) = (Announcement::new(image(), transition.clone()), origin());
+    message_about(None, transition, description)
+}
+
+/// The message about an image with a name.
+fn named(transition: &Transition, description: &Value) -> Message {
+    message_about(ImageName::new("windows-11-2026-01"), transition, description)
+}
+
+fn message_about(name: Option<ImageName>, transition: &Transition, description: &Value) -> Message {
+    let (announcement, origin) = (Announcement::new(image(), name, transition.clone()), origin());
     Draft { description: Some(&carried(description)), ..draft(&announcement, &origin) }.message()
 }
 
@@ -78,7 +87,7 @@ fn failure(errors: Value) -> Message {
     let mut failed = description("ERROR");
     failed["StateMessage"] = json!("The image did not pass the checks");
     failed["ErrorDetails"] = errors;
-    message(&transition(Kind::StateChanged, Some("VALIDATING"), "ERROR"), &failed)
+    named(&transition(Kind::StateChanged, Some("VALIDATING"), "ERROR"), &failed)
 }
 
 fn default(message: &Message) -> Value {
@@ -87,7 +96,7 @@ fn default(message: &Message) -> Value {
 
 #[test]
 fn a_pending_import() {
-    insta::assert_snapshot!(shown(&message(
+    insta::assert_snapshot!(shown(&named(
         &transition(Kind::StateChanged, Some("PENDING"), "VALIDATING"),
         &description("VALIDATING")
     )));
@@ -112,7 +121,7 @@ fn an_import_with_an_error_that_may_be_fixed() {
     let mut pending = description("VALIDATING");
     pending["ErrorDetails"] =
         json!([{"ErrorCode": "AppXPackagesInstalled", "ErrorMessage": "Removing AppX packages."}]);
-    insta::assert_snapshot!(shown(&message(&transition(Kind::StateChanged, Some("PENDING"), "VALIDATING"), &pending)));
+    insta::assert_snapshot!(shown(&named(&transition(Kind::StateChanged, Some("PENDING"), "VALIDATING"), &pending)));
 }
 
 #[test]
@@ -120,7 +129,7 @@ fn a_completed_import() {
     let mut completed = description("COMPLETED");
     completed["StateMessage"] = json!("The image is available");
     completed["ProgressPercentage"] = json!(100);
-    insta::assert_snapshot!(shown(&message(
+    insta::assert_snapshot!(shown(&named(
         &transition(Kind::StateChanged, Some("PUBLISHING"), "COMPLETED"),
         &completed
     )));
@@ -131,12 +140,12 @@ fn a_stalled_import() {
     let mut stalled = description("VALIDATING");
     stalled["Created"] = json!("2026-01-07T04:40:00Z");
     stalled["LastUpdatedTime"] = json!("2026-01-07T06:10:00Z");
-    insta::assert_snapshot!(shown(&message(&transition(Kind::Stalled, Some("VALIDATING"), "VALIDATING"), &stalled)));
+    insta::assert_snapshot!(shown(&named(&transition(Kind::Stalled, Some("VALIDATING"), "VALIDATING"), &stalled)));
 }
 
 #[test]
 fn an_image_that_was_not_found() {
-    insta::assert_snapshot!(shown(&message(
+    insta::assert_snapshot!(shown(&named(
         &transition(Kind::StateChanged, Some("PENDING"), "NOT_FOUND"),
         &description("VALIDATING")
     )));
@@ -217,7 +226,7 @@ fn a_message_that_would_be_too_large_loses_its_remedies_first() {
 fn a_description_that_was_cut_or_removed_before_is_truncated() {
     let truncated = |to: &str, description: Option<&CarriedDescription>| {
         let transition = transition(Kind::StateChanged, Some("VALIDATING"), to);
-        let (announcement, origin) = (Announcement::new(image(), transition), origin());
+        let (announcement, origin) = (Announcement::new(image(), None, transition), origin());
         let draft = Draft { description, truncated: true, ..draft(&announcement, &origin) };
         default(&draft.message())["Truncated"].clone()
     };
@@ -229,7 +238,7 @@ fn a_description_that_was_cut_or_removed_before_is_truncated() {
 
 #[test]
 fn the_account_is_left_out_if_it_is_not_known() {
-    let announcement = Announcement::new(image(), transition(Kind::StateChanged, None, "VALIDATING"));
+    let announcement = Announcement::new(image(), None, transition(Kind::StateChanged, None, "VALIDATING"));
     let message = draft(&announcement, &Origin::new("", "eu-west-1")).message();
     assert_eq!(default(&message).get("Account"), None);
     assert!(protocol(&message, "email").contains("\nRegion eu-west-1\n"));
@@ -286,7 +295,7 @@ fn a_chat_notification_is_short() {
 
 #[test]
 fn the_next_steps_of_a_chat_notification_are_short_in_a_region_with_a_long_name() {
-    let announcement = Announcement::new(image(), transition(Kind::StateChanged, None, "ERROR"));
+    let announcement = Announcement::new(image(), None, transition(Kind::StateChanged, None, "ERROR"));
     let chat = chat(&draft(&announcement, &Origin::new("", &"r".repeat(400))).message());
     let steps = list(&chat["content"]["nextSteps"]);
     assert_eq!(steps.iter().map(|step| step.as_str().map_or(0, |step| step.chars().count())).max(), Some(350));
@@ -366,7 +375,7 @@ fn message_with(text: &str, state: Option<&str>, kind: Kind) -> Message {
     description["ImageBuilderInstanceId"] = json!(text);
     description["ErrorDetails"] =
         json!([{"ErrorCode": text, "ErrorMessage": text}, {"ErrorCode": "PendingReboot", "ErrorMessage": text}]);
-    message(&transition(kind, state, state.unwrap_or("ERROR")), &description)
+    message_about(ImageName::new(text), &transition(kind, state, state.unwrap_or("ERROR")), &description)
 }
 
 /// Characters that are not seen, one of each kind. The tests of `safe` have more of them.
@@ -466,7 +475,7 @@ proptest::proptest! {
 
 /// The message about what is owed, if the check observed this state.
 fn late_message(owed: &Transition, now: &str, is_overdue: Option<bool>) -> Message {
-    let (announcement, origin) = (Announcement::new(image(), owed.clone()), origin());
+    let (announcement, origin) = (Announcement::new(image(), None, owed.clone()), origin());
     let current = CurrentState { state: State::parse(now).expect("a state"), is_overdue };
     let description = carried(&description(now));
     let draft = draft(&announcement, &origin);
@@ -524,7 +533,8 @@ fn json_escapes_what_sqs_refuses_and_keeps_everything_else() {
 
     let raw = "{\"State\": \"A\", \"\u{fffe}\": \"\\\\\u{ffff}\\ufffe\"}";
     let carried = CarriedDescription::from_json(RawValue::from_string(raw.to_owned()).expect("JSON"));
-    let (announcement, origin) = (Announcement::new(image(), transition(Kind::StateChanged, None, "A")), origin());
+    let (announcement, origin) =
+        (Announcement::new(image(), None, transition(Kind::StateChanged, None, "A")), origin());
     let announced = Draft { description: Some(&carried), ..draft(&announcement, &origin) }.message();
     check_characters(&announced);
     assert_eq!(default(&announced)["Description"], serde_json::from_str::<Value>(raw).expect("JSON"));
@@ -549,7 +559,7 @@ fn a_description_of_any_form_is_passed_on() {
 fn the_longest_ids_and_states_keep_the_limits() {
     let long = transition(Kind::Stalled, Some(&"X".repeat(64)), &"X".repeat(64));
     let id = ImageId::parse(&format!("wsi-{}", "z".repeat(63))).expect("valid");
-    let (announcement, origin) = (Announcement::new(id.clone(), long), Origin::new("", "us-gov-west-1"));
+    let (announcement, origin) = (Announcement::new(id.clone(), None, long), Origin::new("", "us-gov-west-1"));
     let description = carried(&description("VALIDATING"));
     let message = Draft { description: Some(&description), ..draft(&announcement, &origin) }.message();
     assert_eq!(message.subject.len(), 99);
@@ -563,8 +573,112 @@ fn the_longest_ids_and_states_keep_the_limits() {
 }
 
 #[test]
+fn a_subject_has_the_name_as_far_as_state_and_id_leave_room() {
+    let subject = |name: &str, kind, to: &str, now: &str| {
+        let transition = transition(kind, None, to);
+        let (announcement, origin) = (Announcement::new(image(), ImageName::new(name), transition), origin());
+        let current = CurrentState { state: State::parse(now).expect("a state"), is_overdue: None };
+        Draft { current: Some(&current), ..draft(&announcement, &origin) }.message().subject
+    };
+    let (long, longest_state) = ("n".repeat(64), "IMAGE_TESTING_GENERALIZATION");
+    for (name, kind, to, now, expected) in [
+        ("windows-11-2026-01", Kind::StateChanged, "ERROR", "ERROR", "ERROR: windows-11-2026-01 (wsi-0a1b2c3d4)"),
+        ("名 \n", Kind::StateChanged, "ERROR", "ERROR", "ERROR: ? ? (wsi-0a1b2c3d4)"),
+        ("", Kind::StateChanged, "ERROR", "ERROR", "ERROR: WorkSpaces image wsi-0a1b2c3d4"),
+        (&long, Kind::StateChanged, "ERROR", "ERROR", &format!("ERROR: {long} (wsi-0a1b2c3d4)")),
+        (
+            &long,
+            Kind::StateChanged,
+            longest_state,
+            longest_state,
+            &format!("{longest_state}: {}... (wsi-0a1b2c3d4)", "n".repeat(50)),
+        ),
+        (
+            &long,
+            Kind::Stalled,
+            longest_state,
+            "IMAGE_COMPATIBILITY_CHECKING",
+            &format!("STALLED in {longest_state}, now IMAGE_COMPATIBILITY_CHECKING: nnnnn... (wsi-0a1b2c3d4)"),
+        ),
+        (
+            "",
+            Kind::Stalled,
+            longest_state,
+            "IMAGE_COMPATIBILITY_CHECKING",
+            &format!("STALLED in {longest_state}, now IMAGE_COMPATIBILITY_CHECKING: wsi-0a1b2c3d4"),
+        ),
+    ] {
+        let subject = subject(name, kind, to, now);
+        assert_eq!(subject, expected);
+        assert!(subject.len() <= 99, "{subject}");
+    }
+}
+
+#[test]
+fn a_name_is_in_every_text_and_never_stands_alone() {
+    let message = named(&transition(Kind::StateChanged, Some("VALIDATING"), "ERROR"), &description("ERROR"));
+    let image = format!("windows-11-2026-01 ({IMAGE})");
+    assert_eq!(message.subject, format!("ERROR: {image}"));
+    assert!(protocol(&message, "sms").starts_with(&format!("ERROR: {image}, ")));
+    assert!(protocol(&message, "email").starts_with(&format!("The import of WorkSpaces image {image} failed.")));
+    let chat = chat(&message);
+    assert_eq!(chat["content"]["title"], format!("\u{274c} ERROR: {image}"));
+    assert!(chat["metadata"]["summary"].as_str().is_some_and(|summary| summary.contains(&image)), "{chat}");
+    assert_eq!(
+        (&chat["metadata"]["threadId"], &default(&message)["Name"]),
+        (&json!(IMAGE), &json!("windows-11-2026-01"))
+    );
+    let nameless = super::tests::message(&transition(Kind::StateChanged, None, "ERROR"), &description("ERROR"));
+    assert_eq!(default(&nameless).get("Name"), None);
+}
+
+#[test]
+fn only_an_import_that_has_ended_has_a_duration() {
+    for (kind, to, described, seconds) in [
+        (Kind::StateChanged, "COMPLETED", "COMPLETED", json!(11_400)),
+        (Kind::StateChanged, "ERROR", "ERROR", json!(11_400)),
+        (Kind::StateChanged, "ERROR", "COMPLETED", Value::Null),
+        (Kind::StateChanged, "NOT_FOUND", "COMPLETED", Value::Null),
+        (Kind::StateChanged, "VALIDATING", "VALIDATING", Value::Null),
+        (Kind::Stalled, "VALIDATING", "VALIDATING", Value::Null),
+    ] {
+        let message = message(&transition(kind, None, to), &description(described));
+        assert_eq!(default(&message)["DurationSeconds"], seconds, "{kind:?} {to} {described}");
+    }
+    let mut large = description("ERROR");
+    large["Mine"] = json!("x".repeat(MAX_BYTES));
+    let message = message(&transition(Kind::StateChanged, None, "ERROR"), &large);
+    assert_eq!(default(&message)["Description"], Value::Null);
+    assert_eq!(
+        default(&message)["DurationSeconds"],
+        11_400,
+        "the time is known, although the description is too large"
+    );
+}
+
+/// The message of a self-test, chat included.
+fn test_message(function_name: &str, origin: &Origin) -> Message {
+    let sent_at = "2026-01-07T12:12:31.250Z".parse().expect("a time");
+    TestDraft { origin, function_name, sent_at, chat: true }.message()
+}
+
+#[test]
+fn a_self_test() {
+    insta::assert_snapshot!(shown(&test_message("image-imports-Function-a1B2c3D4e5F6", &origin())));
+}
+
+#[test]
+fn the_message_of_a_self_test_keeps_the_limits_of_sns() {
+    let message = test_message(&"f".repeat(64), &Origin::new("", "us-gov-west-1"));
+    assert!(message.subject.len() <= 99 && protocol(&message, "sms").chars().count() <= 140, "{message:?}");
+    assert_eq!(default(&message).get("Account"), None);
+    let chat = chat(&message);
+    assert!(chat["content"]["nextSteps"][0].as_str().is_some_and(|step| step.chars().count() <= 350), "{chat}");
+}
+
+#[test]
 fn the_link_leads_to_the_console_for_any_region() {
-    let announcement = Announcement::new(image(), transition(Kind::StateChanged, None, "VALIDATING"));
+    let announcement = Announcement::new(image(), None, transition(Kind::StateChanged, None, "VALIDATING"));
     let link = |region| {
         let email = protocol(&draft(&announcement, &Origin::new("", region)).message(), "email");
         let links: Vec<String> = email.lines().filter(|line| line.starts_with("https://")).map(str::to_owned).collect();

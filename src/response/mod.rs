@@ -88,14 +88,14 @@ impl Response {
     }
 
     /// The response as JSON of at most `limit` bytes. If it is larger, the longest texts of descriptions are shortened
-    /// first, then whole descriptions are removed, the largest first, then causes are shortened. What the next check needs
-    /// is never removed.
+    /// first, then whole descriptions are removed, the largest first, then causes are shortened, then names are removed. What
+    /// the next check needs is never removed.
     #[must_use]
     pub fn into_json(mut self, limit: usize) -> Box<RawValue> {
         self.cut_texts(limit);
         // Each step runs only if the one before was not enough.
-        let steps: [fn(&mut Self, usize); 4] =
-            [Self::shorten_texts, Self::drop_descriptions, Self::shorten_causes, Self::drop_reports];
+        let steps: [fn(&mut Self, usize); 5] =
+            [Self::shorten_texts, Self::drop_descriptions, Self::shorten_causes, Self::drop_names, Self::drop_reports];
         let mut json = self.to_json();
         for step in steps {
             let excess = json.get().len().saturating_sub(limit);
@@ -186,6 +186,19 @@ impl Response {
         let limit = largest_limit(longest, |limit| saved(limit) >= excess).unwrap_or(0);
         for cause in &mut causes {
             **cause = shorten(cause, limit);
+        }
+    }
+
+    /// Removes names, those of `Transitions` first. The ledger still has those of its items.
+    fn drop_names(&mut self, mut excess: usize) {
+        let transitions = self.transitions.iter_mut().map(|transition| &mut transition.name);
+        let imports = self.imports.iter_mut().map(|import| &mut import.record.name);
+        for name in transitions.chain(imports) {
+            if excess == 0 {
+                return;
+            }
+            let removed = name.take().map_or(0, |name| escaped_len(name.as_str()));
+            excess = excess.saturating_sub(removed);
         }
     }
 

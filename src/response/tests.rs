@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::import::{
-    CarriedDescription, CheckError, Checkpoint, Description, ImageId, Kind, State, Timestamp, Transition,
+    CarriedDescription, CheckError, Checkpoint, Description, ImageId, ImageName, Kind, State, Timestamp, Transition,
 };
 
 fn record(number: usize, description: &Value) -> Record {
@@ -139,6 +139,7 @@ fn a_full_event_with_the_longest_ids_and_states_fits() {
         .map(|number| {
             let mut record = failed(record(0, &json!({"StateMessage": "m".repeat(5000)})), &"c".repeat(300));
             record.image_id = ImageId::parse(&format!("wsi-{number:063}")).expect("valid");
+            record.name = ImageName::new(&"n".repeat(64));
             record.checkpoint = Checkpoint {
                 state: Some(state.clone()),
                 sequence: 9,
@@ -150,7 +151,10 @@ fn a_full_event_with_the_longest_ids_and_states_fits() {
             record
         })
         .collect();
-    let announced = records.iter().map(|record| Announcement::new(record.image_id.clone(), owed.clone())).collect();
+    let announced = records
+        .iter()
+        .map(|record| Announcement::new(record.image_id.clone(), record.name.clone(), owed.clone()))
+        .collect();
     let json = Response::new(records, announced).into_json(245_760);
     assert!(json.get().len() <= 245_760, "{}", json.get().len());
     let parsed = parsed(&json);
@@ -162,7 +166,8 @@ fn a_full_event_with_the_longest_ids_and_states_fits() {
 fn transitions_and_then_check_errors_are_removed_last() {
     let owed = Transition { kind: Kind::StateChanged, sequence: 3, from: None, to: State::not_found() };
     let record = failed(record(1, &json!({})), "");
-    let announced = |count: usize| vec![Announcement::new(record.image_id.clone(), owed.clone()); count];
+    let announced =
+        |count: usize| vec![Announcement::new(record.image_id.clone(), record.name.clone(), owed.clone()); count];
     let cut_to = |limit: usize| parsed(&Response::new(vec![record.clone()], announced(3)).into_json(limit));
     let size = Response::new(vec![record.clone()], announced(3)).to_json().get().len();
 
@@ -174,6 +179,35 @@ fn transitions_and_then_check_errors_are_removed_last() {
     assert_eq!(least["Transitions"], json!([]));
     assert_eq!(least["Imports"][0]["CheckError"], Value::Null);
     assert_eq!(json!([least["Imports"][0]["State"], least["Imports"][0]["Sequence"]]), json!(["VALIDATING", 3]));
+}
+
+#[test]
+fn names_are_removed_after_descriptions_and_causes_and_before_transitions() {
+    let owed = Transition { kind: Kind::StateChanged, sequence: 3, from: None, to: State::not_found() };
+    let records: Vec<Record> = (0..3)
+        .map(|number| Record { name: ImageName::new("windows-11"), ..failed(record(number, &json!({})), "cause") })
+        .collect();
+    let announced = |record: &Record| Announcement::new(record.image_id.clone(), record.name.clone(), owed.clone());
+    let whole = || Response::new(records.clone(), records.iter().map(announced).collect());
+    let bare: Vec<Record> =
+        records.iter().map(|one| Record { description: None, truncated: true, ..failed(one.clone(), "") }).collect();
+    let size = Response::new(bare.clone(), records.iter().map(announced).collect()).to_json().get().len();
+    let names = |response: &Value, list: &str| {
+        let all = response[list].as_array().expect("a list").iter();
+        all.filter(|one| one["Name"] == "windows-11").count()
+    };
+    let all = parsed(&whole().into_json(size));
+    assert_eq!((names(&all, "Imports"), names(&all, "Transitions")), (3, 3));
+    assert_eq!(
+        (&all["Imports"][0]["Description"], &all["Imports"][0]["CheckError"]["Cause"]),
+        (&Value::Null, &json!(""))
+    );
+
+    let fewer = parsed(&whole().into_json(size - 25));
+    assert_eq!((names(&fewer, "Imports"), names(&fewer, "Transitions")), (3, 0), "only as many as needed");
+    let none = parsed(&whole().into_json(size - 100));
+    assert_eq!((names(&none, "Imports"), none["Transitions"].as_array().map(Vec::len)), (0, Some(3)));
+    assert_eq!(none["Imports"][2]["CheckError"]["Error"], "WorkSpaces.Timeout");
 }
 
 /// What the rest of a response needs at most.

@@ -2,7 +2,7 @@
 //! that run now, and the ledger remembers those that have left the list since the last check.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     future::Future,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use super::{Context, Tracker};
 use crate::{
     error::CallError,
     event::Event,
-    import::{Checkpoint, ImageId, Record},
+    import::{Checkpoint, ImageId, ImageName, Record},
     services::{SearchOutcome, Services},
 };
 
@@ -28,6 +28,8 @@ pub(super) struct DiscoverOutcome {
     pub(super) records: Vec<Record>,
     /// What was discovered beside them, in the order of the IDs.
     pub(super) discovered: Vec<Record>,
+    /// The names of the listed images.
+    pub(super) names: BTreeMap<ImageId, ImageName>,
     /// How many discovered images do not fit into a response.
     pub(super) undiscovered: usize,
     /// Why discovery is incomplete.
@@ -37,7 +39,7 @@ pub(super) struct DiscoverOutcome {
 impl<S: Services> Tracker<S> {
     /// Finds what there is to discover, if the event asks for it. Returns by the deadline.
     pub(super) async fn discover(&self, event: Event, context: &Context) -> DiscoverOutcome {
-        let Event { records, discover } = event;
+        let Event { records, discover, .. } = event;
         if !discover {
             return DiscoverOutcome { records, ..DiscoverOutcome::default() };
         }
@@ -47,8 +49,10 @@ impl<S: Services> Tracker<S> {
         let scanning = logged("ledger scan failed", self.services.find_unsettled(failed_after, deadline));
         // Boxed, so that invocations without discovery do not carry its size.
         let (listed, unsettled) = Box::pin(join(listing, scanning)).await;
-        let (discovered, undiscovered) = select(&records, unsettled.image_ids, listed.image_ids, self.max_records);
-        DiscoverOutcome { records, discovered, undiscovered, error: listed.error.or(unsettled.error) }
+        let image_ids = |search: &SearchOutcome| search.images.iter().map(|(image_id, _)| image_id.clone()).collect();
+        let (discovered, undiscovered) = select(&records, image_ids(&unsettled), image_ids(&listed), self.max_records);
+        let names = listed.images.into_iter().filter_map(|(image_id, name)| Some((image_id, name?))).collect();
+        DiscoverOutcome { records, discovered, names, undiscovered, error: listed.error.or(unsettled.error) }
     }
 }
 

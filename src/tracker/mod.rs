@@ -4,7 +4,11 @@
 mod discovery;
 mod tracked_import;
 
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    pin::pin,
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
@@ -16,7 +20,7 @@ use self::{
 use crate::{
     error::{CallError, Error, Service},
     event::Event,
-    import::{Announcement, CheckError, ImageId, Outcome, Record, Timestamp},
+    import::{Announcement, CheckError, ImageId, ImageName, Outcome, Record, Timestamp},
     message::{Draft, Message, Origin, into_batches},
     services::{DescribeOutcome, Item, Services, Write, WriteOutcome},
     time_budget::{Clock, TimeBudget},
@@ -71,6 +75,8 @@ pub struct CheckOutcome {
     pub discover_error: Option<CheckError>,
     /// The progress of the imports that are running or have just settled.
     pub progress: Vec<Progress>,
+    /// How long the imports took whose end was announced, in seconds.
+    pub durations: Vec<u64>,
 }
 
 /// The progress of one import.
@@ -88,8 +94,8 @@ impl<S: Services> Tracker<S> {
     /// # Errors
     /// Section "Errors" of the contract lists the cases. Every other failure is in the `CheckError` of its record.
     pub async fn check(&self, event: Event, context: &Context) -> Result<CheckOutcome, Error> {
-        let DiscoverOutcome { records, discovered, undiscovered, error } = self.discover(event, context).await;
-        let mut imports = self.recall(records, discovered, context.budget.recall_until).await?;
+        let DiscoverOutcome { records, discovered, names, undiscovered, error } = self.discover(event, context).await;
+        let mut imports = self.recall(records, discovered, names, context.budget.recall_until).await?;
         let descriptions = self.describe(&mut imports, context).await;
         let discover_error = error.as_ref().map(CallError::to_check_error);
         if let Some(error) = error
@@ -108,6 +114,7 @@ impl<S: Services> Tracker<S> {
         &self,
         records: Vec<Record>,
         discovered: Vec<Record>,
+        mut names: BTreeMap<ImageId, ImageName>,
         deadline: Instant,
     ) -> Result<Vec<TrackedImport>, Error> {
         let image_ids: Vec<&ImageId> = records.iter().chain(&discovered).map(|record| &record.image_id).collect();
@@ -116,7 +123,8 @@ impl<S: Services> Tracker<S> {
         for (records, is_discovered) in [(records, false), (discovered, true)] {
             for record in records {
                 let item = items.remove(&record.image_id);
-                imports.push(TrackedImport::recall(record, item, is_discovered));
+                let listed_name = names.remove(&record.image_id);
+                imports.push(TrackedImport::recall(record, item, listed_name, is_discovered));
             }
         }
         // So far, only a failed read stops an import.
@@ -177,7 +185,8 @@ impl<S: Services> Tracker<S> {
         let mut owing = Vec::new();
         for (index, import) in imports.iter().enumerate() {
             if let Some(owed) = import.owed() {
-                owing.push((index, Announcement::new(import.record.image_id.clone(), owed.clone())));
+                let record = &import.record;
+                owing.push((index, Announcement::new(record.image_id.clone(), record.name.clone(), owed.clone())));
             }
         }
         let mut owing = VecDeque::from(owing);
@@ -267,7 +276,7 @@ impl<S: Services> Tracker<S> {
         let due = imports.iter().enumerate().filter(|(_, import)| is_due(import));
         let outcomes: Vec<(usize, Item, WriteOutcome)> = stream::iter(due)
             .map(|(index, TrackedImport { record, item: current, .. })| async move {
-                let item = Item::next(current.as_ref(), record.checkpoint.clone());
+                let item = Item::next(current.as_ref(), record.checkpoint.clone(), record.name.clone());
                 let write = Write { image_id: &record.image_id, item: &item, expected: version(current.as_ref()), at };
                 let outcome = self.services.write_item(write, deadline).await;
                 (index, item, outcome)
@@ -368,6 +377,7 @@ fn collect(imports: Vec<TrackedImport>) -> CheckOutcome {
         {
             outcome.progress.push(Progress { image_id: import.record.image_id.clone(), percentage });
         }
+        outcome.durations.extend(import.duration_seconds);
         outcome.announced.extend(import.announced);
         outcome.records.push(import.record);
     }

@@ -7,7 +7,7 @@ use std::{
 use super::*;
 use crate::{
     error::NotSent,
-    import::{Checkpoint, Description, Observation, State, Timestamp},
+    import::{Checkpoint, Description, ImageName, Observation, State, Timestamp},
     message::Message,
     services::{Items, SearchOutcome},
 };
@@ -108,7 +108,7 @@ fn record(state: &str, sequence: u64) -> Record {
 }
 
 fn event(state: &str, sequence: u64) -> Event {
-    Event { records: vec![record(state, sequence)], discover: false }
+    Event { records: vec![record(state, sequence)], ..Event::default() }
 }
 
 #[test]
@@ -130,10 +130,36 @@ fn only_an_image_of_which_nothing_is_known_stays_listed() {
         (&Checkpoint { listed: true, ..checkpoint("PENDING", 1) }, None, false, false),
     ] {
         let record = Record { checkpoint: known.clone(), ..record("PENDING", 1) };
-        let found = item.map(|checkpoint| Ok(Item { checkpoint: checkpoint.clone(), version: 1 }));
-        let import = TrackedImport::recall(record, found, is_discovered);
+        let found = item.map(|checkpoint| Ok(Item { checkpoint: checkpoint.clone(), name: None, version: 1 }));
+        let import = TrackedImport::recall(record, found, None, is_discovered);
         assert_eq!(import.record.checkpoint.listed, stays_listed, "{known:?} and {item:?}");
         assert_eq!(import.needs_write(), stays_listed && item.is_none(), "{known:?} and {item:?}");
+    }
+}
+
+#[test]
+fn the_name_is_what_the_event_says_else_what_was_listed_else_what_the_ledger_has() {
+    let name = |name: &str| ImageName::new(name);
+    for (said, listed, stored, expected, is_written) in [
+        ("event", "list", "ledger", "event", false),
+        ("event", "", "ledger", "event", false),
+        ("event", "list", "list", "event", false),
+        ("", "list", "ledger", "list", true),
+        ("", "list", "list", "list", false),
+        ("", "list", "", "list", true),
+        ("", "", "ledger", "ledger", false),
+        ("", "", "", "", false),
+    ] {
+        let checkpoint = checkpoint("VALIDATING", 4);
+        let record = Record { name: name(said), ..record("VALIDATING", 4) };
+        let item = Item { checkpoint, name: name(stored), version: 1 };
+        let mut import = TrackedImport::recall(record.clone(), Some(Ok(item)), name(listed), true);
+        assert_eq!(import.record.name, name(expected), "{said} {listed} {stored}");
+        assert!(!import.needs_write(), "it was not found yet");
+        import.observe(validating(), Timestamp::from_millis(0).expect("in range"), None);
+        assert_eq!(import.needs_write(), is_written, "{said} {listed} {stored}");
+        let without_an_item = TrackedImport::recall(record, None, name(listed), true);
+        assert!(!without_an_item.needs_write(), "a name alone creates no item");
     }
 }
 
@@ -197,7 +223,7 @@ async fn check_with(outcomes: impl IntoIterator<Item = WriteOutcome>) -> (Record
 }
 
 fn item(checkpoint: Checkpoint, version: u64) -> Item {
-    Item { checkpoint, version }
+    Item { checkpoint, name: None, version }
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,7 +281,7 @@ async fn the_deadline_error_has_the_reason_of_the_first_record() {
     let records = ids.map(|id| Record::new(ImageId::parse(id).expect("valid"))).to_vec();
     // Describing starts at a random record.
     for _ in 0..50 {
-        let event = Event { records: records.clone(), discover: false };
+        let event = Event { records: records.clone(), ..Event::default() };
         let services = Fake { describes: Describes::NoCalls, ..Fake::default() };
         let result = tracker(services).check(event, &enough_time()).await;
         assert!(matches!(result, Err(Error::Deadline(NotSent::HeldBack))), "{result:?}");
@@ -266,7 +292,7 @@ async fn the_deadline_error_has_the_reason_of_the_first_record() {
 async fn a_settled_record_makes_an_invocation_useful_although_no_call_was_sent() {
     let records = vec![Record::new(ImageId::parse(FIRST).expect("valid")), record("COMPLETED", 4)];
     let services = Fake { describes: Describes::NoCalls, ..Fake::default() };
-    let event = Event { records, discover: false };
+    let event = Event { records, ..Event::default() };
     let outcome = tracker(services).check(event, &enough_time()).await.expect("a response");
     assert_eq!((outcome.unchecked, outcome.described), (1, 0));
 }
@@ -286,7 +312,7 @@ async fn calls_are_made_at_the_same_time() {
     let context = context(TimeBudget::divide(Duration::from_mins(15), 1).expect("enough time"));
     let begun = Instant::now();
     let outcome =
-        tracker.check(Event { records: records.collect(), discover: false }, &context).await.expect("a response");
+        tracker.check(Event { records: records.collect(), ..Event::default() }, &context).await.expect("a response");
     assert_eq!(outcome.announced.len(), 70);
     // 70 writes take 7 rounds. Waves of 10, 20, and 40 messages take one round each, and 1, 2, and 4 to be marked.
     assert_eq!(begun.elapsed(), Duration::from_secs(7 + (1 + 1) + (1 + 2) + (1 + 4)));

@@ -4,7 +4,10 @@ use std::{cmp::Ordering, time::Duration};
 
 use crate::{
     error::{CallError, NotSent, Service},
-    import::{Announcement, Checkpoint, CurrentState, Observation, Outcome, Record, State, Timestamp, Transition},
+    import::{
+        Announcement, CarriedDescription, Checkpoint, CurrentState, ImageName, Observation, Outcome, Record, State,
+        Timestamp, Transition,
+    },
     services::Item,
 };
 
@@ -18,12 +21,16 @@ pub(super) struct TrackedImport {
     pub(super) stage: Stage,
     /// Whether discovery found the import because it failed lately. It is then of interest only if that has changed.
     is_rechecked: bool,
+    /// Whether discovery saw another name than the ledger has.
+    is_renamed: bool,
     /// The state in which this check observed the import.
     pub(super) current: Option<CurrentState>,
     /// The `ProgressPercentage` that this check observed.
     pub(super) percentage: Option<i32>,
     /// What SNS has accepted in this invocation.
     pub(super) announced: Option<Announcement>,
+    /// How long the import took, if its end was announced in this invocation.
+    pub(super) duration_seconds: Option<u64>,
     /// Why describing was not even tried.
     pub(super) not_sent: Option<NotSent>,
     /// The calls for this import that failed.
@@ -44,8 +51,14 @@ pub(super) enum Stage {
 }
 
 impl TrackedImport {
-    /// Combines a record with its item in the ledger. If the item could not be read, nothing is done for this import.
-    pub(super) fn recall(mut record: Record, item: Option<Result<Item, CallError>>, is_discovered: bool) -> Self {
+    /// Combines a record with its item in the ledger. If the item could not be read, nothing is done for this import. The name
+    /// is what the event says, else what discovery saw, else what the ledger has.
+    pub(super) fn recall(
+        mut record: Record,
+        item: Option<Result<Item, CallError>>,
+        listed_name: Option<ImageName>,
+        is_discovered: bool,
+    ) -> Self {
         let (item, error) = match item {
             None => (None, None),
             Some(Ok(item)) => (Some(item), None),
@@ -57,6 +70,9 @@ impl TrackedImport {
         {
             record.checkpoint = item.checkpoint.clone();
         }
+        let stored_name = item.as_ref().and_then(|item| item.name.clone());
+        let is_renamed = item.is_some() && record.name.is_none() && listed_name.is_some() && listed_name != stored_name;
+        record.name = record.name.or(listed_name).or(stored_name);
         // An event that names the image without `Listed` says that it is an import. So does an item.
         let may_be_listed = if is_discovered { true } else { was_listed };
         if record.checkpoint.listed && !(may_be_listed && record.checkpoint.is_only_listed()) {
@@ -64,6 +80,7 @@ impl TrackedImport {
         }
         let mut import = Self {
             is_rechecked: is_discovered && record.outcome() == Outcome::Failed && record.checkpoint.is_settled(),
+            is_renamed,
             confirmed: record.checkpoint.clone(),
             stage: if record.needs_check() { Stage::Open } else { Stage::Completed },
             record,
@@ -71,6 +88,7 @@ impl TrackedImport {
             current: None,
             percentage: None,
             announced: None,
+            duration_seconds: None,
             not_sent: None,
             errors: Vec::new(),
         };
@@ -102,13 +120,15 @@ impl TrackedImport {
 
     /// Whether the ledger has to be written before anything is published. What is owed is written each time, even if the
     /// ledger owes it already: of several invocations, only the one whose write succeeds may publish. A listed image that
-    /// could not be described is written, too, because it may have left the list of images before the next check.
+    /// could not be described is written, too, because it may have left the list of images before the next check. So is a new
+    /// name, if the check found the image: otherwise, the write could only get in the way of another invocation.
     pub(super) fn needs_write(&self) -> bool {
         let has_changed = self.record.checkpoint != self.confirmed;
         match self.stage {
             Stage::Open => {
                 let is_new = self.record.checkpoint.listed && self.item.is_none();
-                has_changed || is_new || self.record.checkpoint.owed.is_some()
+                let is_renamed = self.is_renamed && self.current.is_some() && self.record.checkpoint.missing.is_none();
+                has_changed || is_new || is_renamed || self.record.checkpoint.owed.is_some()
             }
             Stage::NotAnImport => has_changed,
             Stage::Completed | Stage::Stopped => false,
@@ -123,15 +143,19 @@ impl TrackedImport {
 
     /// SNS has accepted what was owed. The record moves on, whatever becomes of the ledger's item.
     pub(super) fn mark_announced(&mut self, announcement: Announcement) {
-        let Announcement { image_id, transition_id, outcome, transition } = &announcement;
+        let Announcement { image_id, name, transition_id, outcome, transition } = &announcement;
+        let description = self.record.description.as_ref().map(CarriedDescription::typed);
+        self.duration_seconds = description.and_then(|description| description.duration_seconds(&transition.to));
         tracing::info!(
             ImageId = image_id.as_str(),
+            Name = name.as_ref().map(ImageName::as_str),
             TransitionId = transition_id.as_str(),
             Kind = transition.kind.as_str(),
             Sequence = transition.sequence,
             From = transition.from.as_ref().map(State::as_str),
             To = transition.to.as_str(),
             Outcome = outcome.as_str(),
+            DurationSeconds = self.duration_seconds,
             "transition announced"
         );
         self.record.checkpoint = self.record.checkpoint.published();
@@ -156,6 +180,7 @@ impl TrackedImport {
         let (expected, found) = (version(self.item.as_ref()), version(current.as_ref()));
         tracing::info!(
             ImageId = self.record.image_id.as_str(),
+            Name = self.name(),
             Expected = expected,
             Found = found,
             "ledger write lost"
@@ -175,8 +200,18 @@ impl TrackedImport {
 
     /// A call failed. `what` is the message of the log line.
     pub(super) fn fail(&mut self, what: &str, error: CallError) {
-        tracing::warn!(ImageId = self.record.image_id.as_str(), Error = error.name(), Cause = error.cause(), "{what}");
+        tracing::warn!(
+            ImageId = self.record.image_id.as_str(),
+            Name = self.name(),
+            Error = error.name(),
+            Cause = error.cause(),
+            "{what}"
+        );
         self.fail_unlogged(error);
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.record.name.as_ref().map(ImageName::as_str)
     }
 
     /// There was no time for a call. Hundreds of imports can share this fate, so it gets no log line of its own.

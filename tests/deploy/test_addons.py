@@ -74,7 +74,8 @@ def test_a_new_import_starts_the_workflow(stack, new_imports, workspaces, aws, i
     finally:
         events.put_rule(Name=name, EventPattern=pattern, State="ENABLED")
     end = stack.wait(arn)
-    assert output(end)["Imports"][0]["State"] == "COMPLETED"
+    (record,) = output(end)["Imports"]
+    assert (record["State"], record["Name"]) == ("COMPLETED", event["detail"]["requestParameters"]["imageName"])
     assert subscriber.transitions()[-1].endswith(":COMPLETED")
 
 

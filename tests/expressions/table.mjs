@@ -15,6 +15,7 @@ export const SUBSTITUTIONS = { ConcurrentBatches: "4" };
 const A = "wsi-0a1b2c3d4";
 const B = "wsi-1b2c3d4e5";
 const C = "wsi-2c3d4e5f6";
+const NAME = "windows-11-2026-01";
 
 const record = (ImageId, State, Description) => ({
   ImageId,
@@ -397,6 +398,10 @@ export const TABLE = {
         [input(response(failed)), `1 of 1 imports failed: ${C} ERROR (DiskFull: No space is left.)`],
         [input(response(completed, record(A, "NOT_FOUND"))), `1 of 2 imports failed: ${A} NOT_FOUND`],
         [
+          input(response({ ...record(A, "NOT_FOUND"), Name: NAME }, failed)),
+          `2 of 2 imports failed: ${NAME} (${A}) NOT_FOUND; ${C} ERROR (DiskFull: No space is left.)`,
+        ],
+        [
           input(response(record(A, "NOT_FOUND"), completed, failed)),
           `2 of 3 imports failed: ${A} NOT_FOUND; ${C} ERROR (DiskFull: No space is left.)`,
         ],
@@ -439,6 +444,10 @@ export const TABLE = {
     "Not settled": {
       Cause: [
         [input(response(pending)), `1 of 1 imports had not settled after 3 days: ${A} VALIDATING. ${CONTINUE}`],
+        [
+          input(response({ ...pending, Name: NAME })),
+          `1 of 1 imports had not settled after 3 days: ${NAME} (${A}) VALIDATING. ${CONTINUE}`,
+        ],
         [
           input(response(completed, pending, failed, record("wsi-3d4e5f6a7", "PENDING"))),
           `2 of 4 imports had not settled after 3 days: ${A} VALIDATING; wsi-3d4e5f6a7 PENDING. ${CONTINUE}`,
@@ -569,8 +578,11 @@ export const TABLE = {
       Arguments: [[{ variables: { Import: PIPELINE.Import } }, PIPELINE.Import]],
       "Assign.ImageId": [[{ result: { ImageId: A, State: "PENDING" } }, A]],
       Output: [
-        [{ result: { ImageId: A, State: "PENDING" } }, { ImageId: A, State: "PENDING" }],
-        [{ result: { ImageId: A } }, { ImageId: A }],
+        [
+          { variables: { Import: PIPELINE.Import }, result: { ImageId: A, State: "PENDING" } },
+          { ImageId: A, Name: PIPELINE.Import.ImageName, State: "PENDING" },
+        ],
+        [{ variables: { Import: {} }, result: { ImageId: A } }, { ImageId: A }],
       ],
       "Catch[0].Assign.Refused.Error": [[{ errorOutput: RATE_EXCEEDED }, RATE_EXCEEDED.Error]],
       "Catch[0].Assign.Refused.Cause": [
@@ -635,6 +647,10 @@ export const TABLE = {
           `No bundle was created. ${C} ERROR (DiskFull: No space is left.)`,
         ],
         [{ variables: { ImageId: C }, input: response(record(C, "ERROR")) }, `No bundle was created. ${C} ERROR`],
+        [
+          { variables: { ImageId: C }, input: response({ ...record(C, "ERROR"), Name: NAME }) },
+          `No bundle was created. ${NAME} (${C}) ERROR`,
+        ],
         [{ variables: { ImageId: C }, input: response(record(C, "NOT_FOUND")) }, `No bundle was created. ${C} NOT_FOUND`],
         [
           { variables: { ImageId: C }, input: response(record(C, "ERROR", { StateMessage: "It failed." })) },
@@ -644,6 +660,10 @@ export const TABLE = {
     },
     "Not settled": {
       Cause: [
+        [
+          { variables: { ImageId: A }, input: response({ ...pending, Name: NAME }) },
+          `No bundle was created. ${NAME} (${A}) had not settled after 3 days. Its last state was VALIDATING. When it has completed, create the bundle from the image.`,
+        ],
         [
           { variables: { ImageId: A }, input: response(pending) },
           `No bundle was created. ${A} had not settled after 3 days. Its last state was VALIDATING. When it has completed, create the bundle from the image.`,

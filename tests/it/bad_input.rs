@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{IMAGE, Rig, Setup, event, image, imports};
 
 /// The end of several messages. The tables below abbreviate it as `EXPECTED`.
-const EXPECTED: &str = r#"expected {"Imports": [{"ImageId": "wsi-…"}, …]} or {"Discover": true}, or an EventBridge event with one of them in its "detail""#;
+const EXPECTED: &str = r#"expected {"Imports": [{"ImageId": "wsi-…"}, …]}, {"Discover": true}, or {"SelfTest": true}, or an EventBridge event with one of them in its "detail""#;
 
 /// The largest payload of an invocation: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 const MAX_PAYLOAD: usize = 6 * 1024 * 1024;

@@ -124,7 +124,15 @@ impl Image {
             .iter()
             .find(|record| record["ImageId"] == self.id.as_str())
             .expect("the record of the image");
-        assert_eq!(json!([record["CheckError"], record["Owed"]]), json!([null, null]), "{record}");
+        assert_eq!(record["CheckError"], Value::Null, "{record}");
+        if !record["Owed"].is_null() {
+            // This check has published what a killed one owed, and the import has moved on since.
+            let shown =
+                json!([record["State"], record["Description"]["State"], record["Sequence"].as_u64().map(|n| n + 1)]);
+            let owed = &record["Owed"];
+            assert_eq!(json!([owed["From"], owed["To"], owed["Sequence"]]), shown, "{record}");
+        }
+        assert_eq!(self.item["Owed"]["Sequence"], record["Owed"]["Sequence"], "{record}");
         assert_eq!(record["Sequence"], self.ids.len() as u64, "the number of the last delivery: {record}");
         assert_eq!(Some(&record["State"]), self.announced.last(), "{record}");
         assert_eq!(json!([self.item["Sequence"], self.item["State"]]), json!([record["Sequence"], record["State"]]));
@@ -269,6 +277,7 @@ async fn nothing_is_lost_if_the_function_is_killed_at_any_point() {
         last = crashes.invoke(&rig).await.0;
     }
     assert_eq!(last["Transitions"], json!([]), "nothing is left to announce");
+    assert!(imports(&last).iter().all(|record| record["Owed"].is_null()), "nothing is owed: {last}");
     assert_eq!(
         crashes.queue.announcements().await,
         Vec::<Value>::new(),

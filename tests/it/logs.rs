@@ -105,6 +105,39 @@ async fn a_failed_invocation_is_one_line_that_starts_with_its_error_type() {
     assert!(errors[0]["message"].as_str().is_some_and(|line| line.starts_with("InvalidEvent: ")), "{errors:?}");
 }
 
+#[tokio::test]
+async fn the_end_of_an_import_has_its_duration_in_the_log_and_as_a_metric() {
+    let rig = Rig::new().await;
+    let timed = |number, state| description(&image(number), state).created(1_000_000.0).updated(1_011_400.0);
+    rig.workspaces.set(&image(0), timed(0, "VALIDATING"));
+    rig.workspaces.set(&image(1), timed(1, "COMPLETED"));
+    rig.workspaces.set(&image(2), timed(2, "ERROR"));
+    rig.workspaces.set(&image(3), description(&image(3), "ERROR"));
+    rig.invoke(event((0..4).map(|number| json!({"ImageId": image(number)})))).await;
+    rig.logged("invocation finished").await;
+    let mut durations: Vec<(Value, Value)> = rig
+        .logged_times(4, "transition announced")
+        .await
+        .into_iter()
+        .map(|line| (line["ImageId"].clone(), line["DurationSeconds"].clone()))
+        .collect();
+    durations.sort_by_key(|(image_id, _)| image_id.to_string());
+    let durations: Vec<Value> = durations.into_iter().map(|(_, seconds)| seconds).collect();
+    assert_eq!(json!(durations), json!([null, 11_400, 11_400, null]));
+    let with_durations: Vec<Value> =
+        metrics(&rig).into_iter().filter(|document| !document["DurationSeconds"].is_null()).collect();
+    assert_eq!(with_durations.len(), 1, "{with_durations:?}");
+    assert_eq!(with_durations[0]["DurationSeconds"], json!([11_400.0, 11_400.0]));
+    let metrics_of_it = &with_durations[0]["_aws"]["CloudWatchMetrics"][0];
+    let metric = json!({"Name": "DurationSeconds", "Unit": "Seconds"});
+    assert!(metrics_of_it["Metrics"].as_array().is_some_and(|all| all.contains(&metric)), "{metrics_of_it}");
+
+    rig.clear_log();
+    rig.invoke(event([json!({"ImageId": image(1), "State": "COMPLETED"})])).await;
+    rig.logged("invocation finished").await;
+    assert!(metrics(&rig).iter().all(|document| document["DurationSeconds"].is_null()), "only when an import ends");
+}
+
 /// The documents in embedded metric format that have been logged so far.
 fn metrics(rig: &Rig) -> Vec<Value> {
     rig.log().into_iter().filter(|line| line["_aws"].is_object()).collect()

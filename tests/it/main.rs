@@ -10,6 +10,7 @@
 //! | `transitions`, `announcements`, `subscribers` | what it announces, and what subscribers receive |
 //! | `ledger` | the DynamoDB table |
 //! | `discovery` | imports that no event names |
+//! | `names`, `self_test` | the names of images, and the self-test |
 //! | `errors`, `configuration`, `logs`, `connections`, `release` | errors, environment variables, output, init, the binary |
 //! | `properties`, `fuzzed`, `simulation`, `faults`, `frozen`, `crashes`, `load` | random input, failing services, lost connections, kills, load |
 //!
@@ -35,10 +36,12 @@ mod last_seen;
 mod ledger;
 mod load;
 mod logs;
+mod names;
 mod properties;
 mod release;
 mod responses;
 mod schemas;
+mod self_test;
 mod simulation;
 mod subscribers;
 mod transitions;

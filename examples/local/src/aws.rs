@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     INTERRUPTED,
-    display::{Display, colored},
+    display::{Display, colored, image},
     function::check_credentials,
     lambda::{Environment, Lambda},
     progress::Progress,
@@ -107,13 +107,13 @@ pub(crate) async fn run(
 }
 
 /// Whether an environment variable is set. Like the function, this takes an empty variable for one that is not.
-fn is_set(name: &str) -> bool {
+pub(crate) fn is_set(name: &str) -> bool {
     env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 /// The function's variables that differ from the environment. A fake topic takes the announcements, and nobody gets
 /// them.
-fn variables(fake_topic: Option<&Sns>) -> Vec<(&'static str, String)> {
+pub(crate) fn variables(fake_topic: Option<&Sns>) -> Vec<(&'static str, String)> {
     let mut variables = Vec::new();
     if !is_set("AWS_RETRY_MODE") {
         // Otherwise, the SDK would take the mode from the AWS CLI's configuration. It panics over `legacy` there.
@@ -144,7 +144,7 @@ fn end(response: &Value, tracking: &Tracking, times: &StateTimes, display: Displ
         display.note(if tracking.discovers() { "No import is running." } else { "There is no import to track." })?;
     }
     for record in records.iter().filter(|record| record["Outcome"] == "FAILED") {
-        display.note(&format!("\n{}: {}", text(record, "ImageId"), colored(text(record, "State"))))?;
+        display.note(&format!("\n{}: {}", image(record), colored(text(record, "State"))))?;
         for error in record["Description"]["ErrorDetails"].as_array().into_iter().flatten() {
             display.note(&format!("    {}: {}", text(error, "ErrorCode"), text(error, "ErrorMessage")))?;
         }

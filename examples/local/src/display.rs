@@ -4,6 +4,7 @@ use std::io::{self, Write as _, stderr, stdout};
 
 use console::{Term, colors_enabled_stderr, measure_text_width, strip_ansi_codes, style};
 use fake_aws::Published;
+use serde_json::Value;
 
 /// What standard output is for, and whether the function's log is shown.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,18 @@ pub(crate) fn colored(state: &str) -> String {
     colored.to_string()
 }
 
+/// The name of a record's or transition's image, if it has one. It is text from outside, so nothing in it may act.
+pub(crate) fn name(value: &Value) -> Option<String> {
+    let name = value["Name"].as_str()?;
+    Some(name.replace(char::is_control, " "))
+}
+
+/// The image of a record or transition: its name, if it has one, and its ID.
+pub(crate) fn image(value: &Value) -> String {
+    let image_id = value["ImageId"].as_str().unwrap_or("(none)");
+    name(value).map_or_else(|| image_id.to_owned(), |name| format!("{name} ({image_id})"))
+}
+
 /// Breaks lines between words. The rest of a line is indented like its start. A word that is longer than the width,
 /// such as a link, stays whole.
 pub(crate) fn wrap(text: &str, width: usize) -> String {
@@ -105,6 +118,13 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_has_its_name_and_its_id() {
+        let id = "wsi-0a1b2c3d4";
+        assert_eq!(image(&serde_json::json!({"ImageId": id})), id);
+        assert_eq!(image(&serde_json::json!({"ImageId": id, "Name": "a\u{1b}[2Jb"})), "a [2Jb (wsi-0a1b2c3d4)");
+    }
 
     #[test]
     fn lines_break_between_words() {

@@ -27,6 +27,7 @@ const NOT_FOUND: &str = "NOT_FOUND";
 #[derive(Debug)]
 pub(crate) struct Import {
     pub(crate) image_id: &'static str,
+    name: &'static str,
     /// The states that the import passes through, starting with `PENDING`.
     states: Vec<&'static str>,
 }
@@ -36,9 +37,9 @@ pub(crate) fn imports() -> [Import; 3] {
     let [successful @ .., error] = STATES;
     let until = |count, end| successful.iter().copied().take(count).chain([end]).collect();
     [
-        Import { image_id: "wsi-0a1b2c3d4", states: successful.to_vec() },
-        Import { image_id: "wsi-1b2c3d4e5", states: until(6, error) },
-        Import { image_id: "wsi-2c3d4e5f6", states: until(7, NOT_FOUND) },
+        Import { image_id: "wsi-0a1b2c3d4", name: "windows-11-2026-01", states: successful.to_vec() },
+        Import { image_id: "wsi-1b2c3d4e5", name: "windows-11-office", states: until(6, error) },
+        Import { image_id: "wsi-2c3d4e5f6", name: "windows-10-cad", states: until(7, NOT_FOUND) },
     ]
 }
 
@@ -46,6 +47,7 @@ pub(crate) fn imports() -> [Import; 3] {
 pub(crate) fn set_answers(imports: &[Import], workspaces: &WorkSpaces, minutes: u16) {
     for import in imports {
         workspaces.set(import.image_id, import.answer(minutes));
+        workspaces.set_name(import.image_id, import.name);
     }
 }
 

@@ -8,6 +8,7 @@ mod function;
 mod imports;
 mod lambda;
 mod progress;
+mod self_test;
 mod serve;
 mod services;
 mod state_times;
@@ -36,8 +37,8 @@ const CLOSED_PIPE: u8 = 141;
 /// announcement, and the email and the chat card of the import that fails. The run takes less than 30 seconds and fails
 /// if an announcement is missing or wrong. It needs no AWS account.
 ///
-/// The exit code is 0 on success, 1 if an import has failed (or, without options, if the announcements are wrong), 2 if
-/// the imports could not be checked, 130 after Ctrl-C, and 141 if the reader of the output has gone. Colors
+/// The exit code is 0 on success, 1 if an import or a check of the self-test has failed (or, without options, if the
+/// announcements are wrong), 2 if the imports could not be checked, 130 after Ctrl-C, and 141 if the reader of the output has gone. Colors
 /// appear only on a terminal, and not if `NO_COLOR` is set.
 // Each bool is an option of the command line.
 #[allow(clippy::struct_excessive_bools)]
@@ -61,6 +62,10 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "aws")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
     wait: u64,
+
+    /// Run the function's self-test, on simulated services, or with --aws on real ones, and say what does not work
+    #[arg(long, conflicts_with_all = ["event", "serve", "continue_with"])]
+    self_test: bool,
 
     /// Run only the simulated services, for `cargo lambda watch`, and print the environment variables to set
     #[arg(long, group = "mode")]
@@ -109,12 +114,15 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { event, aws, continue_with, wait, serve, json, verbose, function } = arguments;
+    let Arguments { event, aws, continue_with, wait, self_test, serve, json, verbose, function } = arguments;
     let data = json || serve || event.is_some();
     let display = Display { data, verbose };
     if function {
         function::run().await.map_err(anyhow::Error::from_boxed)?;
         Ok(ExitCode::SUCCESS)
+    } else if self_test {
+        anyhow::ensure!(aws.as_ref().is_none_or(Vec::is_empty), "--self-test takes no images");
+        until_interrupted(self_test::run(aws.is_some(), json, display)).await
     } else if serve {
         until_interrupted(serve::run(display)).await
     } else if let Some(file) = event {

@@ -2,17 +2,20 @@
 
 use std::io::{self, Write as _, stderr};
 
-use console::{Term, measure_text_width};
+use console::{Term, measure_text_width, truncate_str};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
-use crate::display::{Display, fit};
+use crate::display::{Display, fit, image, name};
 
 /// The columns of a line that are neither image, bar, nor message, with an empty one at the end.
 const FIXED_WIDTH: usize = 12;
 
 /// The longest message: `IMAGE_TESTING_GENERALIZATION, check failed`.
 const MESSAGE_WIDTH: usize = 42;
+
+/// The most columns for an image.
+const IMAGE_WIDTH: usize = 20;
 
 /// The minimum and maximum widths of a bar.
 const BAR_WIDTHS: (usize, usize) = (6, 30);
@@ -28,6 +31,8 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 struct Bar {
     image_id: String,
+    /// The name of the image, or else its ID.
+    label: String,
     shown: ProgressBar,
     check_error: Option<String>,
 }
@@ -42,12 +47,12 @@ impl Progress {
     }
 
     /// The place of this image's bar. Adds a bar for a new image.
-    fn index(&mut self, image_id: &str) -> usize {
+    fn index(&mut self, image_id: &str, label: String) -> usize {
         if let Some(index) = self.bars.iter().position(|bar| bar.image_id == image_id) {
             return index;
         }
-        let bar = self.all.add(ProgressBar::new(100)).with_prefix(image_id.to_owned());
-        self.bars.push(Bar { image_id: image_id.to_owned(), shown: bar, check_error: None });
+        let bar = self.all.add(ProgressBar::new(100)).with_prefix(label.clone());
+        self.bars.push(Bar { image_id: image_id.to_owned(), label, shown: bar, check_error: None });
         self.bars.len() - 1
     }
 
@@ -56,14 +61,15 @@ impl Progress {
         let columns = Term::stderr().size().1.into();
         for record in response["Imports"].as_array().into_iter().flatten() {
             let Some(image_id) = record["ImageId"].as_str() else { continue };
-            let index = self.index(image_id);
+            let label = name(record).unwrap_or_else(|| image_id.to_owned());
+            let index = self.index(image_id, truncate_str(&label, IMAGE_WIDTH, "…").into_owned());
             let check_error = record["CheckError"]["Error"].as_str();
             if let Some(error) = check_error.filter(|error| self.bars[index].check_error.as_deref() != Some(error)) {
                 let cause = record["CheckError"]["Cause"].as_str().unwrap_or_default();
-                self.note(&format!("{image_id}: check failed: {error}: {cause}"))?;
+                self.note(&format!("{}: check failed: {error}: {cause}", image(record)))?;
             }
-            let (bar_width, message_width) = widths(columns, image_id);
             let bar = &mut self.bars[index];
+            let (bar_width, message_width) = widths(columns, &bar.label);
             bar.check_error = check_error.map(ToOwned::to_owned);
             bar.shown.set_style(bar_style(bar_width, record["Outcome"].as_str())?);
             if let Some(percentage) = record["Description"]["ProgressPercentage"].as_u64() {
@@ -105,8 +111,8 @@ impl Drop for Progress {
 }
 
 /// The widths of the bar and of the message on a terminal with this many columns.
-fn widths(columns: usize, image_id: &str) -> (usize, usize) {
-    let both = columns.saturating_sub(FIXED_WIDTH + measure_text_width(image_id));
+fn widths(columns: usize, label: &str) -> (usize, usize) {
+    let both = columns.saturating_sub(FIXED_WIDTH + measure_text_width(label));
     let bar = both.saturating_sub(MESSAGE_WIDTH).clamp(BAR_WIDTHS.0, BAR_WIDTHS.1);
     (bar, both.saturating_sub(bar))
 }
@@ -155,6 +161,7 @@ mod tests {
         for state in STATES {
             let message = message(&json!({"State": state, "CheckError": {"Error": "WorkSpaces.Timeout"}}));
             assert_eq!(fit(&message, widths(80, IMAGE).1), message);
+            assert_eq!(fit(&message, widths(80, &"n".repeat(IMAGE_WIDTH)).1), message);
             assert!(fit(&message, widths(60, IMAGE).1).starts_with(state));
         }
     }

@@ -5,7 +5,7 @@ use std::{iter, time::Duration};
 use console::{measure_text_width, pad_str, style, truncate_str};
 use serde_json::Value;
 
-use crate::display::colored;
+use crate::display::{colored, name};
 
 /// The width of the column with the states. The longest state has 28 characters.
 const STATES_WIDTH: usize = 28;
@@ -25,6 +25,8 @@ pub(crate) struct StateTimes {
 #[derive(Debug)]
 struct Image {
     id: String,
+    /// The name of the image, or else its ID.
+    label: String,
     stays: Vec<Stay>,
     settled: bool,
 }
@@ -48,7 +50,8 @@ impl StateTimes {
         for record in response["Imports"].as_array().into_iter().flatten() {
             let (Some(id), Some(state)) = (record["ImageId"].as_str(), record["State"].as_str()) else { continue };
             let index = self.images.iter().position(|image| image.id == id).unwrap_or_else(|| {
-                self.images.push(Image { id: id.to_owned(), stays: Vec::new(), settled: false });
+                let label = name(record).unwrap_or_else(|| id.to_owned());
+                self.images.push(Image { id: id.to_owned(), label, stays: Vec::new(), settled: false });
                 self.images.len() - 1
             });
             self.images[index].observe(state, record["Outcome"] != "PENDING", elapsed, !self.from_start);
@@ -57,7 +60,7 @@ impl StateTimes {
 
     /// The table, in as many blocks as the width of the terminal requires. Empty if no image was seen.
     pub(crate) fn table(&self, width: usize) -> String {
-        let longest = self.images.iter().map(|image| measure_text_width(&image.id)).max().unwrap_or_default();
+        let longest = self.images.iter().map(|image| measure_text_width(&image.label)).max().unwrap_or_default();
         let column = longest.clamp(IMAGE_WIDTHS.0, IMAGE_WIDTHS.1);
         let columns = (width.saturating_sub(STATES_WIDTH) / (column + 2)).max(1);
         let blocks: Vec<String> = self.images.chunks(columns).map(|images| block(images, column)).collect();
@@ -121,7 +124,7 @@ fn block(images: &[Image], column: usize) -> String {
         });
         format!("{}{}", pad_str(name, STATES_WIDTH, console::Alignment::Left, None), cells.collect::<String>())
     };
-    let header = row("", images.iter().map(|image| style(&image.id).bold().to_string()).collect());
+    let header = row("", images.iter().map(|image| style(&image.label).bold().to_string()).collect());
     let times = states.iter().map(|state| {
         let cells = images.iter().map(|image| image.time_in(state).unwrap_or_else(|| "-".to_owned()));
         row(state, cells.collect())

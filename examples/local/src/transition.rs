@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::display::colored;
+use crate::display::{colored, image};
 
 /// For programs: the transition with the time, the progress, and the codes of the errors. The response has the last two
 /// in the image's record.
@@ -26,10 +26,10 @@ fn record<'a>(response: &'a Value, image_id: &Value) -> &'a Value {
     records.find(|record| record["ImageId"] == *image_id).unwrap_or(&Value::Null)
 }
 
-/// For people. The longest states fit into 80 columns.
+/// For people.
 pub(crate) fn text(transition: &Value) -> String {
     let field = |name: &str| transition[name].as_str().unwrap_or("(none)");
-    let (image, to) = (field("ImageId"), colored(field("To")));
+    let (image, to) = (image(transition), colored(field("To")));
     match field("Kind") {
         "STALLED" => format!("{image}: {} in {to}", colored("STALLED")),
         _ => format!("{image}: {} -> {to}", field("From")),

@@ -173,7 +173,7 @@ async fn the_demo_announces_three_imports_and_says_how_to_deploy() {
     let (announced, rest) = stdout(&end).split_once("\nThe complete email").unwrap();
     let (_, announced) = announced.split_once("\n\n").unwrap();
     assert_eq!(announced.lines().count(), 28, "one line an announcement: {announced}");
-    assert!(announced.lines().all(|line| line.contains(": WorkSpaces image wsi-")), "{announced}");
+    assert!(announced.lines().all(|line| line.contains(": windows-1") && line.contains(" (wsi-")), "{announced}");
     assert!(rest.contains("Success: 28 announcements for 3 imports"), "{rest}");
     assert!(rest.contains("sam deploy"), "{rest}");
 }
@@ -197,6 +197,33 @@ async fn breaks_lines_between_words(columns: u16) {
             assert!(measure_text_width(line) <= columns.into() || is_word, "{line}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_self_test_on_simulated_and_on_real_services() {
+    let end = finish(local(&["--self-test"])).await;
+    let expected = ["passed DescribeImport", "passed ListImages", "passed Publish"];
+    let lines: Vec<&str> = stdout(&end).lines().map(|line| line.split_once(" (").unwrap().0).collect();
+    assert_eq!((code(&end), lines), (0, expected.to_vec()), "{end:?}");
+
+    let services = Services::start().await;
+    let mut command = services.aws(&["--self-test"]);
+    command.env_remove("LEDGER_TABLE");
+    let end = finish(command).await;
+    assert_eq!(code(&end), 0, "{end:?}");
+    assert_eq!(services.sns.published()[0].json()["Kind"], "TEST");
+
+    let denied = Answer::Error { status: 400, code: "AccessDeniedException".into(), message: "No.".into() };
+    services.workspaces.set_default(denied);
+    let end = finish(services.aws(&["--self-test"])).await;
+    assert_eq!(code(&end), 1, "{end:?}");
+    let failed = "    WorkSpaces.AccessDeniedException: No.\n    Allow workspaces:DescribeCustomWorkspaceImageImport ";
+    assert!(stdout(&end).contains(failed), "{end:?}");
+    let end = finish(services.aws(&["--self-test", "--json"])).await;
+    assert_eq!((code(&end), &self::lines(&end)[0]["Passed"]), (1, &json!(false)));
+
+    let end = finish(services.aws(&[IMAGE, "--self-test"])).await;
+    assert_eq!((code(&end), stderr(&end)), (2, "error: --self-test takes no images\n"));
 }
 
 #[tokio::test]

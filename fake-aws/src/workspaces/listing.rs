@@ -79,8 +79,11 @@ impl Answers {
         let size = max_results.min(self.page_size);
         let images = self.images(now);
         let mut rest = images.range(start..);
-        let page: Vec<Value> =
-            rest.by_ref().take(size).map(|(id, state)| json!({"ImageId": id, "Name": id, "State": state})).collect();
+        let image = |(id, state): (&&str, &&str)| match self.names.get(*id) {
+            Some(name) => json!({"ImageId": id, "Name": name, "State": state}),
+            None => json!({"ImageId": id, "State": state}),
+        };
+        let page: Vec<Value> = rest.by_ref().take(size).map(image).collect();
         let mut body = json!({"Images": page});
         if let Some((next, _)) = rest.next() {
             body["NextToken"] = json!(next);

@@ -71,6 +71,8 @@ struct Answers {
     default: Answer,
     /// The states in which images are listed, by image ID, whatever their plans say. `None`: not at all.
     listed: BTreeMap<String, Option<String>>,
+    /// The names with which images are listed, by image ID.
+    names: HashMap<String, String>,
     /// For the next calls that list images. `None`: a page.
     listings: VecDeque<Option<Answer>>,
     /// The maximum number of images per page.
@@ -120,6 +122,11 @@ impl WorkSpaces {
     /// own is otherwise listed in the state that follows from its next answer, and other images are not listed.
     pub fn list(&self, image_id: &str, state: Option<&str>) {
         lock(&self.backend.answers).listed.insert(image_id.to_owned(), state.map(str::to_owned));
+    }
+
+    /// Lists this image with this name. Other images are listed without one.
+    pub fn set_name(&self, image_id: &str, name: &str) {
+        lock(&self.backend.answers).names.insert(image_id.to_owned(), name.to_owned());
     }
 
     /// Adds an image that was made in another way: listed as `PENDING`, and without an import.
@@ -246,6 +253,7 @@ impl Default for Answers {
             plans: HashMap::new(),
             default: Answer::NotFound,
             listed: BTreeMap::new(),
+            names: HashMap::new(),
             listings: VecDeque::new(),
             page_size: listing::MAX_RESULTS,
             latency: Duration::ZERO,

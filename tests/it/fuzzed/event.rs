@@ -69,9 +69,9 @@ fn check_round_trip(records: &[Record]) {
     let response = Response::new(records.to_owned(), Vec::new());
     let again = parse(&response.into_json(usize::MAX), MAX_RECORDS).expect("a response is an event").records;
     let parts = |record: &Record| {
-        let Record { image_id, checkpoint, description, check_error, truncated } = record.clone();
+        let Record { image_id, name, checkpoint, description, check_error, truncated } = record.clone();
         let json = |description: CarriedDescription| description.to_json();
-        (image_id, checkpoint, description.map(json), check_error, truncated)
+        (image_id, name, checkpoint, description.map(json), check_error, truncated)
     };
     assert!(again.iter().map(parts).eq(records.iter().map(parts)), "{records:?} came back as {again:?}");
 }
@@ -83,6 +83,7 @@ fn check_error(error: &Error) {
     let beginnings = [
         "Imports",
         "Discover: ",
+        "SelfTest: ",
         "detail",
         "source: ",
         "version: ",
@@ -96,6 +97,8 @@ fn check_error(error: &Error) {
         "not a valid EventBridge event: ",
         "the event has both Imports and detail",
         "the event has both Discover and detail",
+        "the event has both SelfTest and detail",
+        "has both Imports and SelfTest",
         "and ",
     ];
     let parts: Vec<&str> = message.split("; ").collect();

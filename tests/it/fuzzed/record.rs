@@ -38,7 +38,7 @@ pub(crate) fn check(bytes: &[u8]) {
                 check_message(&message(&record, now));
             }
             record.checkpoint = record.checkpoint.published();
-            announced.push(Announcement::new(record.image_id.clone(), transition));
+            announced.push(Announcement::new(record.image_id.clone(), record.name.clone(), transition));
         }
         records.push(record);
     }
@@ -63,7 +63,7 @@ fn repeat_texts(description: &mut Description, times: usize) {
 fn message(record: &Record, observed_at: Timestamp) -> Message {
     let owed = record.checkpoint.owed.clone().expect("owed");
     let draft = Draft {
-        announcement: &Announcement::new(record.image_id.clone(), owed),
+        announcement: &Announcement::new(record.image_id.clone(), record.name.clone(), owed),
         description: record.description.as_ref(),
         current: None,
         truncated: record.truncated,

@@ -146,7 +146,7 @@ impl Function {
                 }
                 3 => {
                     let at = Timestamp::from_millis(0).expect("in range");
-                    let item = Item::next(None, Checkpoint::default());
+                    let item = Item::next(None, Checkpoint::default(), None);
                     let write = Write { image_id: &image_id, item: &item, expected: None, at };
                     remembered(match self.aws.write_item(write, deadline).await {
                         WriteOutcome::Written | WriteOutcome::Lost(None) => Ok(Vec::new()),

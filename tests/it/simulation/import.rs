@@ -171,9 +171,11 @@ impl SimulatedImport {
     }
 
     /// DynamoDB accepts a write if the item has the expected version. Otherwise, it returns the item.
-    pub(super) fn write(&mut self, new: &Item, expected: Option<u64>, store: Store) -> Result<(), Option<Item>> {
+    pub(super) fn write(&mut self, new: &Item, expected: Option<u64>, store: Store) -> Result<(), Box<Option<Item>>> {
         let before = self.item.clone();
+        let old_name = before.as_ref().and_then(|item| item.name.as_ref());
         write_item(&mut self.item, new, expected)?;
+        assert!(old_name.is_none() || new.name.is_some(), "{old_name:?} is forgotten");
         self.check_write(before.as_ref(), &new.checkpoint, store);
         self.owed.extend(new.checkpoint.owed.clone().map(|owed| (owed.sequence, owed)));
         Ok(())
@@ -211,10 +213,10 @@ impl SimulatedImport {
 }
 
 /// Writes an item if it has the expected version. Otherwise, returns the current item.
-pub(super) fn write_item(item: &mut Option<Item>, new: &Item, expected: Option<u64>) -> Result<(), Option<Item>> {
+pub(super) fn write_item(item: &mut Option<Item>, new: &Item, expected: Option<u64>) -> Result<(), Box<Option<Item>>> {
     let current = item.as_ref().map(|item| item.version);
     if current != expected {
-        return Err(item.clone());
+        return Err(Box::new(item.clone()));
     }
     assert_eq!(new.version, current.unwrap_or_default() + 1, "each write counts the version");
     *item = Some(new.clone());

@@ -53,7 +53,7 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
     world.borrow_mut().compare_with_ledger(&records);
 
     let started = Instant::now();
-    let event = Event { records, discover: world.borrow().discover };
+    let event = Event { records, discover: world.borrow().discover, ..Event::default() };
     let context = Context { clock: world.borrow().clock, budget, origin: Origin::new("", "eu-west-1") };
     let Ok(checked) = timeout(crash_after, tracker.check(event, &context)).await else {
         world.borrow_mut().covered.insert(scenarios::CRASH);

@@ -121,6 +121,8 @@ impl InvocationResult {
     /// An image that was not made by an import is never treated as one. What was listed is in the ledger until it has been
     /// described.
     fn is_plausible(record: &Record, world: &World) {
+        let has_had = |name| world.has_had(&record.image_id, name);
+        assert!(record.name.as_ref().is_none_or(has_had), "{record:?} never had this name");
         let is_other = world.others.contains_key(&record.image_id);
         assert!(!is_other || record.checkpoint.is_only_listed(), "{record:?} was not made by an import");
         let has_failed = record.check_error.as_ref().is_some_and(|error| error.error.starts_with("DynamoDb."));
@@ -134,7 +136,7 @@ impl InvocationResult {
         assert_eq!(records.len(), self.records.len());
         for (read, written) in records.iter().zip(&self.records) {
             assert_eq!((&read.image_id, &read.checkpoint), (&written.image_id, &written.checkpoint));
-            assert_eq!(read.check_error, written.check_error);
+            assert_eq!((&read.name, &read.check_error), (&written.name, &written.check_error));
             assert!(read.truncated || description(read) == description(written), "{read:?} is not {written:?}");
         }
     }

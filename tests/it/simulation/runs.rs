@@ -181,6 +181,7 @@ fn no_import_is_lost(world: &Shared) {
         }
         assert_eq!(import.history.last_state(), state, "{image_id}");
         assert_eq!(state, Some(state_name(import.now())), "{image_id} is lost: {:?}", import.states);
+        assert!(!import.is_running() || item.name == world.name(image_id), "{image_id} has an old name: {item:?}");
     }
     for (image_id, other) in &world.others {
         let is_settled = other.item.as_ref().is_none_or(|item| item.checkpoint.is_settled());

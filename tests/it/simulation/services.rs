@@ -216,7 +216,7 @@ impl SimulatedServices {
         assert!(deadline <= self.budget.discover_until, "no time is left for reading and describing");
         let mut found = SearchOutcome::default();
         loop {
-            let last = found.image_ids.last().cloned();
+            let last = found.images.last().map(|(image_id, _)| image_id.clone());
             let what = || format!("search {service} after {last:?}");
             let effect = {
                 let last = last.clone();
@@ -225,14 +225,14 @@ impl SimulatedServices {
             match self.call(service, deadline, what, effect).await.result(service) {
                 Ok(images) => {
                     let is_last = images.len() < IMAGES_PER_PAGE;
-                    found.image_ids.extend(images);
+                    found.images.extend(images.into_iter().map(|image_id| (image_id, None)));
                     if is_last {
                         return found;
                     }
                 }
                 Err(error) => {
                     self.seen.discover_errors.borrow_mut().push(error.name());
-                    if !found.image_ids.is_empty() && service == Service::WorkSpaces {
+                    if !found.images.is_empty() && service == Service::WorkSpaces {
                         self.cover(scenarios::PARTIAL_LISTING);
                     }
                     return SearchOutcome { error: Some(error), ..found };
@@ -244,8 +244,11 @@ impl SimulatedServices {
 
 impl Services for SimulatedServices {
     async fn list_pending(&self, deadline: Instant) -> SearchOutcome {
-        let found = self.search(Service::WorkSpaces, deadline, World::pending_after).await;
-        self.seen.listed.borrow_mut().extend(found.image_ids.iter().cloned());
+        let mut found = self.search(Service::WorkSpaces, deadline, World::pending_after).await;
+        for (image_id, name) in &mut found.images {
+            *name = self.world.borrow().name(image_id);
+        }
+        self.seen.listed.borrow_mut().extend(found.images.iter().map(|(image_id, _)| image_id.clone()));
         found
     }
 
@@ -372,7 +375,7 @@ impl Services for SimulatedServices {
             return SearchOutcome::default();
         }
         let found = self.search(Service::DynamoDb, deadline, World::unsettled_after).await;
-        self.seen.unsettled.borrow_mut().extend(found.image_ids.iter().cloned());
+        self.seen.unsettled.borrow_mut().extend(found.images.iter().map(|(image_id, _)| image_id.clone()));
         found
     }
 
@@ -398,7 +401,7 @@ impl Services for SimulatedServices {
                 Ok(()) => WriteOutcome::Written,
                 Err(winner) => {
                     world.covered.insert(scenarios::LOST_WRITE);
-                    WriteOutcome::Lost(winner)
+                    WriteOutcome::Lost(*winner)
                 }
             }
         };

@@ -10,7 +10,7 @@ use std::{
 use fastrand::Rng;
 use tokio::{task::JoinHandle, time::Instant};
 use workspaces_image_import::{
-    import::{Checkpoint, ImageId, Record, State},
+    import::{Checkpoint, ImageId, ImageName, Record, State},
     services::Item,
     time_budget::Clock,
 };
@@ -56,6 +56,10 @@ pub(super) struct World {
     pub(super) others: BTreeMap<ImageId, OtherImage>,
     /// Whether events discover imports and name none.
     pub(super) discover: bool,
+    /// How often the imports have moved on. Every fourth time, all images get other names.
+    moves: u64,
+    /// Whether the first records have names.
+    is_named: bool,
     /// The state that the first records start from, if any.
     start: Option<State>,
     pub(super) store: Store,
@@ -87,6 +91,8 @@ impl World {
             imports: image_ids.map(|id| (id, SimulatedImport::new(start.clone()))).collect(),
             others: others.map(|id| (id, OtherImage { is_listed: true, item: None })).collect(),
             discover,
+            moves: 0,
+            is_named: count % 2 == 0,
             start,
             store,
             calm: false,
@@ -106,8 +112,22 @@ impl World {
             return Vec::new();
         }
         let checkpoint = Checkpoint { state: self.start.clone(), ..Checkpoint::default() };
-        let record = |id: &ImageId| Record { checkpoint: checkpoint.clone(), ..Record::new(id.clone()) };
+        let name = |id: &ImageId| if self.is_named { self.name(id) } else { None };
+        let record =
+            |id: &ImageId| Record { name: name(id), checkpoint: checkpoint.clone(), ..Record::new(id.clone()) };
         self.imports.keys().map(record).collect()
+    }
+
+    /// The name of an image by now.
+    pub(super) fn name(&self, image_id: &ImageId) -> Option<ImageName> {
+        ImageName::new(&format!("{image_id}, renamed {} times", self.moves / 4))
+    }
+
+    /// Whether this is a name that the image has had.
+    pub(super) fn has_had(&self, image_id: &ImageId, name: &ImageName) -> bool {
+        let number =
+            name.as_str().strip_prefix(&format!("{image_id}, renamed ")).and_then(|rest| rest.split(' ').next());
+        number.is_some_and(|number| number.parse::<u64>().is_ok_and(|number| number <= self.moves / 4))
     }
 
     /// From now on nothing fails, and descriptions are complete.
@@ -166,6 +186,7 @@ impl World {
 
     /// Moves some imports on: to any state, back, away, or back again. As in WorkSpaces, `COMPLETED` is final.
     pub(super) fn advance(&mut self, rng: &mut Rng) {
+        self.moves += 1;
         self.others.values_mut().for_each(|other| other.is_listed = rng.f64() < 0.7);
         for import in self.imports.values_mut() {
             import.age = if rng.f64() < 0.2 { 60 } else { 0 };
