@@ -236,7 +236,7 @@ async fn each_wave_is_marked_before_the_next_one_starts() {
     for number in 0..35 {
         ledger.describe(number, "VALIDATING");
     }
-    ledger.rig.sns.script([SnsAnswer::Take, SnsAnswer::After(Duration::from_secs(60), Box::new(SnsAnswer::Take))]);
+    ledger.rig.sns.script([SnsAnswer::Take, SnsAnswer::After(Duration::from_mins(1), Box::new(SnsAnswer::Take))]);
     ledger.rig.try_invoke(json!({"Discover": true}), Duration::from_secs(6)).await.expect("a response");
     let first = announced(&ledger.rig.sns);
     for id in &first {
