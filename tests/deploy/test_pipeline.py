@@ -133,7 +133,7 @@ def test_a_failed_import_names_every_error_code(stack, workspaces, pipeline, nam
     workspaces.send({image: ["PENDING", answer]})
     end = pipeline({"Import": {**IMPORT, "ImageName": name}, "Bundle": BUNDLE})
     assert (end["status"], end["error"]) == ("FAILED", "ImportFailed")
-    assert end["cause"] == f"No bundle was created. {image} {cause}"
+    assert end["cause"] == f"No bundle was created. {name} ({image}) {cause}"
     assert stack.entered(end["executionArn"]) == [*STATES[:-1], "Import failed"]
 
 
