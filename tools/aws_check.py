@@ -5,7 +5,7 @@
 
 It asks Step Functions about every workflow, creates a change set of every template, deploys the core under a random
 name, sends an event through each trigger, and reads the announcements that arrive in a queue. It names images that do
-not exist: the function announces after two checks that it did not find them. In the end, it deletes everything, also
+not exist, and the function announces that it did not find them. In the end, it deletes everything, also
 after a failure or Ctrl-C. The report, target/aws-check.md, can be pasted into an issue. It does not name the account.
 
 Before it creates anything, it prints what it will create and asks for the ID of the account on the terminal.
@@ -54,6 +54,11 @@ def new_image():
     return f"wsi-{secrets.token_hex(5)}"
 
 
+def record(image):
+    """A record of an image that no check has found since 2025. The function announces one as not found after 15 minutes."""
+    return {"ImageId": image, "Missing": "2025-01-07T09:00:00Z"}
+
+
 def architecture():
     """That of the binary, from its ELF header."""
     return {0x3E: "x86_64", 0xB7: "arm64"}[int.from_bytes(BOOTSTRAP.read_bytes()[18:20], "little")]
@@ -80,7 +85,7 @@ class Check:
             "Architecture": architecture(),
             "Dashboard": "true",
             "ScheduleExpression": "rate(1 minute)",
-            "WatchedImports": json.dumps([{"ImageId": self.watched}]),
+            "WatchedImports": json.dumps([record(self.watched)]),
             **(parameters or {}),
         }
         self.cleanups = contextlib.ExitStack()
@@ -294,10 +299,8 @@ class Check:
         return f"{len(report['Checks'])} checks passed, and the message arrived"
 
     def invoke(self):
-        """The first check only notes that it did not find the image."""
         image = new_image()
-        for _ in range(2):
-            self.call({"Imports": [{"ImageId": image}]})
+        self.call({"Imports": [record(image)]})
         return self.arrived(image)
 
     def call(self, event):
@@ -332,7 +335,7 @@ class Check:
         entry = {
             "Source": self.name,
             "DetailType": "Image imports",
-            "Detail": json.dumps({"Imports": [{"ImageId": image}]}),
+            "Detail": json.dumps({"Imports": [record(image)]}),
         }
         return self.arrived(image, lambda: events.put_events(Entries=[entry]))
 
@@ -340,7 +343,7 @@ class Check:
         return self.arrived(self.watched)
 
     def start(self):
-        event = {"Imports": [{"ImageId": self.tracked}], "WaitSeconds": 120}
+        event = {"Imports": [record(self.tracked)], "WaitSeconds": 120}
         states, machine = self.client("stepfunctions"), self.outputs["TrackImportsArn"]
         self.execution = states.start_execution(stateMachineArn=machine, input=json.dumps(event))["executionArn"]
 

@@ -21,7 +21,7 @@ impl State {
     pub const COMPLETED: &str = "COMPLETED";
     /// The import failed.
     pub const ERROR: &str = "ERROR";
-    /// The state of an image that two checks in a row did not find.
+    /// The state of an image that no check has found for at least 15 minutes.
     pub const NOT_FOUND: &str = "NOT_FOUND";
     /// The states that settle an import: those with an outcome other than `PENDING`.
     pub const SETTLED: [&str; 3] = [Self::COMPLETED, Self::ERROR, Self::NOT_FOUND];

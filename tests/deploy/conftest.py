@@ -175,6 +175,15 @@ class Stack:
         assert "FunctionError" not in answer, response
         return response
 
+    def lose(self, image):
+        """Writes to the ledger that the image was announced as pending, and that no check has found it since last year.
+
+        The function announces an image as not found after 15 minutes.
+        """
+        item = {"ImageId": {"S": image}, "State": {"S": "PENDING"}, "Sequence": {"N": "1"}, "Stalled": {"BOOL": False}}
+        item |= {"Missing": {"S": "2025-01-07T09:00:00Z"}, "Version": {"N": "1"}}
+        self.aws("dynamodb").put_item(TableName=self.physical_id("Ledger"), Item=item)
+
     def schedule(self):
         """The settings of the deployed schedule."""
         name = self.physical_id("FunctionSchedule").rpartition("/")[2].rpartition("|")[2]

@@ -130,7 +130,11 @@ def test_every_parameter_can_be_set(stack, workspaces, pipeline, name, image):
     ],
 )
 def test_a_failed_import_names_every_error_code(stack, workspaces, pipeline, name, image, answer, cause):
-    workspaces.send({image: ["PENDING", answer]})
+    if answer == "NOT_FOUND":
+        stack.lose(image)
+        workspaces.send({image: [answer]})
+    else:
+        workspaces.send({image: ["PENDING", answer]})
     end = pipeline({"Import": {**IMPORT, "ImageName": name}, "Bundle": BUNDLE})
     assert (end["status"], end["error"]) == ("FAILED", "ImportFailed")
     assert end["cause"] == f"No bundle was created. {name} ({image}) {cause}"
