@@ -25,7 +25,7 @@ const NO_IMAGE: &str = "wsi-0000000000selftest";
 pub struct SelfTestReport {
     /// Whether every check passed.
     pub passed: bool,
-    /// The checks. Without a ledger, there are none of it.
+    /// The checks. Without a ledger, its checks are left out.
     pub checks: Vec<CheckReport>,
 }
 
@@ -99,7 +99,7 @@ pub async fn run(
     draft: &TestDraft<'_>,
     budget: &TimeBudget,
 ) -> SelfTestReport {
-    let (until, at) = (budget.describe_until, draft.sent_at);
+    let (until, search_until, at) = (budget.describe_until, budget.discover_until, draft.sent_at);
     let image_id = no_image();
     // No item has this version, so the condition never holds.
     let newest = Item { checkpoint: Checkpoint::default(), name: None, version: Item::MAX_VERSION };
@@ -107,10 +107,10 @@ pub async fn run(
     let write = Write { image_id: &image_id, item: &item, expected: Some(newest.version), at };
 
     let describe = async { described(services.describe(&image_id, until).await) };
-    let list = async { services.list_pending(until).await.error };
+    let list = async { services.list_pending(search_until).await.error };
     let write = timed(async { services.write_item(write, until).await });
     let read = async { services.read_items(&[&image_id], until).await.into_values().find_map(Result::err) };
-    let scan = async { services.find_unsettled(at, until).await.error };
+    let scan = async { services.find_unsettled(at, search_until).await.error };
     let message = [draft.message()];
     let publish = async { services.publish(&message, until).await.into_iter().find_map(Result::err) };
     // Boxed, so that other invocations do not carry its size.
@@ -194,7 +194,7 @@ fn report(check: Check, (error, milliseconds): (Option<CallError>, u64)) -> Chec
 fn advice(check: Check, error: &CallError) -> String {
     let code = error.code.as_str();
     let is_denied = ["AccessDenied", "AuthorizationError", "NotAuthorized"].iter().any(|name| code.contains(name));
-    if code.starts_with("KMS") || is_denied && error.message.contains("kms:") {
+    if code.starts_with("KMSAccessDenied") || is_denied && error.message.contains("kms:") {
         return "Allow the function's role to use the KMS key, in the role and in the key policy. See KmsKeyArn in the \
                 template."
             .to_owned();
@@ -213,6 +213,8 @@ fn advice(check: Check, error: &CallError) -> String {
         return advice;
     }
     let advice = match (error.service, code) {
+        (_, "BadResponse") => "See Cause. The answer of the service was not as expected.",
+        _ if code.starts_with("KMS") && !error.transient => "Check the state of the KMS key of the topic or the table.",
         (Service::Sns, "NotFound" | "NotFoundException") => "Set TOPIC_ARN to the ARN of a topic that exists.",
         (Service::DynamoDb, "ResourceNotFoundException") => {
             "Set LEDGER_TABLE to a table that exists in the function's account and Region."
@@ -225,7 +227,7 @@ fn advice(check: Check, error: &CallError) -> String {
         }
         (_, "Timeout" | "Unreachable") => {
             "Check that the function can reach the service: its VPC, if it has one, and whether the service exists in this \
-             Region. Otherwise, raise the function's timeout."
+             Region. Otherwise, raise the function's timeout. Cause says more."
         }
         _ if error.transient => "Repeat the self-test in a few minutes. This can pass by itself.",
         _ => "See Cause, which is the service's own message.",

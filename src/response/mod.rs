@@ -197,7 +197,7 @@ impl Response {
             if excess == 0 {
                 return;
             }
-            let removed = name.take().map_or(0, |name| escaped_len(name.as_str()));
+            let removed = name.take().map_or(0, |name| escaped_len(name.as_str()) + r#""Name":"","#.len());
             excess = excess.saturating_sub(removed);
         }
     }

@@ -105,6 +105,7 @@ impl<S: Services> Tracker<S> {
         }
         self.write_owed(&mut imports, context).await?;
         self.announce(&mut imports, context).await?;
+        self.write_names(&imports, context).await;
         descriptions.require_use(&imports)?;
         Ok(CheckOutcome { described: descriptions.sent, undiscovered, discover_error, ..collect(imports) })
     }
@@ -261,6 +262,24 @@ impl<S: Services> Tracker<S> {
     /// `CheckError`, and a later check that uses the item announces it again under the same ID.
     async fn mark_published(&self, imports: &mut [TrackedImport], context: &Context) {
         self.write(imports, context, context.budget.mark_until, TrackedImport::needs_mark).await;
+    }
+
+    /// Writes names that have changed to the ledger. Names are for people, so a write that fails changes nothing else, and the
+    /// next discovery repeats it.
+    async fn write_names(&self, imports: &[TrackedImport], context: &Context) {
+        let at = context.clock.now();
+        let renamed = imports.iter().filter_map(|import| Some((import, import.renamed_item()?)));
+        let mut outcomes = stream::iter(renamed)
+            .map(|(import, item)| async move {
+                let write = Write { image_id: &import.record.image_id, item: &item, expected: Some(item.version), at };
+                (import, self.services.write_item(write, context.budget.mark_until).await)
+            })
+            .buffer_unordered(self.concurrency);
+        while let Some((import, outcome)) = outcomes.next().await {
+            if let WriteOutcome::Failed(error) = outcome {
+                import.log("ledger write failed", &error);
+            }
+        }
     }
 
     /// Writes the checkpoint of each import that `is_due`. If a write fails or is lost to another invocation, this

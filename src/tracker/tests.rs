@@ -153,13 +153,14 @@ fn the_name_is_what_the_event_says_else_what_was_listed_else_what_the_ledger_has
         let checkpoint = checkpoint("VALIDATING", 4);
         let record = Record { name: name(said), ..record("VALIDATING", 4) };
         let item = Item { checkpoint, name: name(stored), version: 1 };
-        let mut import = TrackedImport::recall(record.clone(), Some(Ok(item)), name(listed), true);
+        let mut import = TrackedImport::recall(record.clone(), Some(Ok(item.clone())), name(listed), true);
         assert_eq!(import.record.name, name(expected), "{said} {listed} {stored}");
-        assert!(!import.needs_write(), "it was not found yet");
         import.observe(validating(), Timestamp::from_millis(0).expect("in range"), None);
-        assert_eq!(import.needs_write(), is_written, "{said} {listed} {stored}");
+        assert!(!import.needs_write(), "a name alone does not get in the way of another invocation");
+        let renamed = is_written.then(|| Item { name: name(listed), ..item });
+        assert_eq!(import.renamed_item(), renamed, "{said} {listed} {stored}");
         let without_an_item = TrackedImport::recall(record, None, name(listed), true);
-        assert!(!without_an_item.needs_write(), "a name alone creates no item");
+        assert_eq!(without_an_item.renamed_item(), None, "a name alone creates no item");
     }
 }
 

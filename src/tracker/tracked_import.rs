@@ -120,15 +120,13 @@ impl TrackedImport {
 
     /// Whether the ledger has to be written before anything is published. What is owed is written each time, even if the
     /// ledger owes it already: of several invocations, only the one whose write succeeds may publish. A listed image that
-    /// could not be described is written, too, because it may have left the list of images before the next check. So is a new
-    /// name, if the check found the image: otherwise, the write could only get in the way of another invocation.
+    /// could not be described is written, too, because it may have left the list of images before the next check.
     pub(super) fn needs_write(&self) -> bool {
         let has_changed = self.record.checkpoint != self.confirmed;
         match self.stage {
             Stage::Open => {
                 let is_new = self.record.checkpoint.listed && self.item.is_none();
-                let is_renamed = self.is_renamed && self.current.is_some() && self.record.checkpoint.missing.is_none();
-                has_changed || is_new || is_renamed || self.record.checkpoint.owed.is_some()
+                has_changed || is_new || self.record.checkpoint.owed.is_some()
             }
             Stage::NotAnImport => has_changed,
             Stage::Completed | Stage::Stopped => false,
@@ -139,6 +137,15 @@ impl TrackedImport {
     pub(super) fn needs_mark(&self) -> bool {
         let is_marked = self.item.as_ref().is_some_and(|item| item.checkpoint == self.record.checkpoint);
         self.stage == Stage::Open && self.announced.is_some() && !is_marked
+    }
+
+    /// The item with the name that discovery saw, if the ledger has another one and nothing else has to be written. It keeps
+    /// its version, so that the write of another invocation still succeeds.
+    pub(super) fn renamed_item(&self) -> Option<Item> {
+        let item = self.item.as_ref()?;
+        let is_due = self.stage == Stage::Open && self.is_renamed && item.name != self.record.name;
+        let is_current = item.checkpoint == self.record.checkpoint;
+        (is_due && is_current).then(|| Item { name: self.record.name.clone(), ..item.clone() })
     }
 
     /// SNS has accepted what was owed. The record moves on, whatever becomes of the ledger's item.
@@ -200,6 +207,11 @@ impl TrackedImport {
 
     /// A call failed. `what` is the message of the log line.
     pub(super) fn fail(&mut self, what: &str, error: CallError) {
+        self.log(what, &error);
+        self.fail_unlogged(error);
+    }
+
+    pub(super) fn log(&self, what: &str, error: &CallError) {
         tracing::warn!(
             ImageId = self.record.image_id.as_str(),
             Name = self.name(),
@@ -207,7 +219,6 @@ impl TrackedImport {
             Cause = error.cause(),
             "{what}"
         );
-        self.fail_unlogged(error);
     }
 
     fn name(&self) -> Option<&str> {

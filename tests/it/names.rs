@@ -2,7 +2,7 @@
 //!
 //! `cargo test --locked --test it names::`
 
-use fake_aws::{Proxy, SnsAnswer, description};
+use fake_aws::{Act, Proxy, Reply, SnsAnswer, description};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -146,4 +146,27 @@ async fn a_response_that_is_too_large_loses_names_and_nothing_that_the_next_chec
         assert!(import["State"].is_string(), "{import}");
     }
     assert_eq!(imports(&rig.invoke(response).await).len(), 32, "it can be the next event");
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_written_changes_nothing_else() {
+    let (rig, table, proxy) = with_ledger(ministack()).await;
+    rig.workspaces.set(IMAGE, description(IMAGE, "VALIDATING"));
+    rig.workspaces.set_name(IMAGE, NAME);
+    rig.invoke(discover()).await;
+    let item = table.json(IMAGE).await.expect("an item");
+
+    rig.workspaces.set_name(IMAGE, "renamed");
+    proxy.on(|operation, _| match operation {
+        "PutItem" => Act::Reply(Reply::aws_error(400, "AccessDeniedException", "not authorized")),
+        _ => Act::Forward,
+    });
+    let response = rig.invoke(discover()).await;
+    assert_eq!(json!([imports(&response)[0]["Name"], imports(&response)[0]["CheckError"]]), json!(["renamed", null]));
+    assert_eq!(rig.logged("ledger write failed").await[0]["Name"], "renamed");
+
+    proxy.on(|_, _| Act::Forward);
+    rig.invoke(discover()).await;
+    let renamed = table.json(IMAGE).await.expect("an item");
+    assert_eq!((&renamed["Name"], &renamed["Version"]), (&json!("renamed"), &item["Version"]));
 }
