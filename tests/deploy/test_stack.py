@@ -373,7 +373,8 @@ def test_the_default_deployment_announces_an_import_that_nobody_registered(deplo
     # Otherwise, it would find the images of the other tests, and wait for those that are throttled.
     workspaces.send({image: ["COMPLETED"] for image in IMAGES})
     stack = deploy("defaults", Discover=None, Email="images@example.com")
-    assert set(stack.outputs) == {"FunctionName", "TopicArn", "AlarmTopicArn", "TrackImportsArn", "LedgerTable"}
+    outputs = {"FunctionName", "TopicArn", "AlarmTopicArn", "TrackImportsArn", "LedgerTable", "SelfTestCommand"}
+    assert set(stack.outputs) == outputs
     table = stack.aws("dynamodb").describe_table(TableName=stack.outputs["LedgerTable"])["Table"]
     assert table["DeletionProtectionEnabled"]
     image = new_image()

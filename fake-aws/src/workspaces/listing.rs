@@ -52,7 +52,9 @@ impl Backend {
 impl Answers {
     /// The images of the account, with their states.
     fn images(&self, now: Instant) -> BTreeMap<&str, &str> {
-        let planned = self.plans.iter().filter_map(|(id, plan)| Some((id.as_str(), listed_state(plan.peek(now)?)?)));
+        // The answers to a creation have the name of the image or bundle in place of an ID.
+        let plans = self.plans.iter().filter(|(id, _)| id.starts_with("wsi-"));
+        let planned = plans.filter_map(|(id, plan)| Some((id.as_str(), listed_state(plan.peek(now)?)?)));
         let mut images: BTreeMap<&str, &str> = planned.collect();
         for (id, state) in &self.listed {
             match state {
