@@ -307,6 +307,8 @@ impl<S: Services> Tracker<S> {
         let mut not_sent = 0;
         for (index, item, outcome) in outcomes {
             let import = &mut imports[index];
+            // Whatever becomes of a write, this invocation does not repeat it.
+            import.is_unmarked = false;
             let result = match outcome {
                 WriteOutcome::Written => {
                     import.item = Some(item);

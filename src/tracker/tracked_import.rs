@@ -29,6 +29,8 @@ pub(super) struct TrackedImport {
     pub(super) percentage: Option<i32>,
     /// What SNS has accepted in this invocation.
     pub(super) announced: Option<Announcement>,
+    /// Whether the ledger has yet to learn what SNS has accepted.
+    pub(super) is_unmarked: bool,
     /// How long the import took, if its end was announced in this invocation.
     pub(super) duration_seconds: Option<u64>,
     /// Why describing was not even tried.
@@ -88,6 +90,7 @@ impl TrackedImport {
             current: None,
             percentage: None,
             announced: None,
+            is_unmarked: false,
             duration_seconds: None,
             not_sent: None,
             errors: Vec::new(),
@@ -135,8 +138,7 @@ impl TrackedImport {
 
     /// Whether the ledger has yet to learn what SNS has accepted.
     pub(super) fn needs_mark(&self) -> bool {
-        let is_marked = self.item.as_ref().is_some_and(|item| item.checkpoint == self.record.checkpoint);
-        self.stage == Stage::Open && self.announced.is_some() && !is_marked
+        self.stage == Stage::Open && self.is_unmarked
     }
 
     /// The item with the name that discovery saw, if the ledger has another one and nothing else has to be written. It keeps
@@ -168,6 +170,7 @@ impl TrackedImport {
         self.record.checkpoint = self.record.checkpoint.published();
         self.confirmed = self.record.checkpoint.clone();
         self.announced = Some(announcement);
+        self.is_unmarked = true;
         // If the import was not described, the record still has the error of the last check.
         if self.errors.is_empty() {
             self.record.check_error = None;
