@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{
     facts::Facts,
     safe::inert,
-    self_test::{HEADLINE, SUBJECT, TestDraft, WHAT_COMES_NEXT},
+    self_test::{HEADLINE, SUBJECT, TEST, TestDraft, WHAT_COMES_NEXT},
 };
 use crate::import::{Announcement, Kind, Outcome};
 
@@ -103,24 +103,24 @@ pub(super) fn chat(facts: &Facts<'_>) -> String {
 
 /// The notification of a self-test as JSON.
 pub(super) fn test_chat(draft: &TestDraft<'_>) -> String {
-    let TestDraft { origin, function_name, sent_at, .. } = draft;
+    let TestDraft { origin, function_name, .. } = draft;
     let mut context = BTreeMap::from([("Region", origin.safe_region())]);
     context.extend(origin.account().map(|account| ("Account", account.to_owned())));
     let notification = Notification {
         version: "1.0",
         source: "custom",
-        id: &format!("self-test-{}", sent_at.millis()),
+        id: &draft.id(),
         content: Content {
             text_type: "client-markdown",
             title: format!("{INFORMATION} {SUBJECT}"),
             description: format!("{HEADLINE}\n\nFunction: {}\n{}", inert(function_name), origin.place()),
             next_steps: vec![WHAT_COMES_NEXT.to_owned()],
-            keywords: vec!["TEST".to_owned()],
+            keywords: vec![TEST.to_owned()],
         },
         metadata: Metadata {
             thread_id: function_name,
             summary: HEADLINE.to_owned(),
-            event_type: "TEST",
+            event_type: TEST,
             related_resources: [function_name],
             additional_context: context,
         },

@@ -12,7 +12,7 @@ use super::{
 use crate::import::Timestamp;
 
 /// The `Kind` of the message.
-const TEST: &str = "TEST";
+pub(super) const TEST: &str = "TEST";
 
 pub(super) const SUBJECT: &str = "TEST: announcements of WorkSpaces image imports";
 pub(super) const HEADLINE: &str = "This is a test. Announcements of WorkSpaces image imports arrive here.";
@@ -79,8 +79,12 @@ impl TestDraft<'_> {
             attributes: vec![Attribute { name: "Kind", data_type: "String", value: TEST.to_owned() }],
             group_id: "self-test".to_owned(),
             // Each self-test is delivered, even if one follows another at once.
-            deduplication_id: format!("self-test-{}", self.sent_at.millis()),
+            deduplication_id: self.id(),
         }
+    }
+
+    pub(super) fn id(&self) -> String {
+        format!("self-test-{}", self.sent_at.millis())
     }
 
     fn email(&self) -> String {
