@@ -5,7 +5,6 @@ use std::{env, fs, io, path::Path, pin::pin, process::ExitCode, time::Duration};
 use anyhow::{Context as _, bail, ensure};
 use fake_aws::{FunctionError, Sns};
 use serde_json::Value;
-use time::OffsetDateTime;
 use tokio::{
     signal::ctrl_c,
     time::{Instant, sleep},
@@ -64,11 +63,7 @@ pub(crate) async fn run(
                 let (response, outcome) = tracking.follow(&response)?;
                 for transition in response["Transitions"].as_array().into_iter().flatten() {
                     if display.data {
-                        progress.data(&transition::data(
-                            transition,
-                            &response,
-                            OffsetDateTime::now_utc().truncate_to_millisecond(),
-                        )?)?;
+                        progress.data(&transition::data_now(transition, &response)?)?;
                     } else {
                         progress.note(&transition::text(transition))?;
                     }

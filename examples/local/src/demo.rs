@@ -121,11 +121,7 @@ async fn track(imports: &[Import], services: &Services, display: Display) -> any
         event = aged(response.clone())?.to_string();
         for transition in response["Transitions"].as_array().into_iter().flatten() {
             if display.data {
-                progress.data(&transition::data(
-                    transition,
-                    &response,
-                    OffsetDateTime::now_utc().truncate_to_millisecond(),
-                )?)?;
+                progress.data(&transition::data_now(transition, &response)?)?;
             }
         }
         while let Ok(message) = messages.try_recv() {

@@ -8,7 +8,7 @@ use crate::display::{colored, image};
 
 /// For programs: the transition with the time, the progress, and the codes of the errors. The response has the last two
 /// in the image's record.
-pub(crate) fn data(transition: &Value, response: &Value, now: OffsetDateTime) -> anyhow::Result<Value> {
+fn data(transition: &Value, response: &Value, now: OffsetDateTime) -> anyhow::Result<Value> {
     let record = record(response, &transition["ImageId"]);
     let errors = record["Description"]["ErrorDetails"].as_array().into_iter().flatten();
     let codes: Vec<&Value> = errors.map(|error| &error["ErrorCode"]).collect();
@@ -18,6 +18,11 @@ pub(crate) fn data(transition: &Value, response: &Value, now: OffsetDateTime) ->
     fields.insert("ProgressPercentage".to_owned(), record["Description"]["ProgressPercentage"].clone());
     fields.insert("ErrorCodes".to_owned(), json!(codes));
     Ok(line)
+}
+
+/// [`data`] of a transition that has just been reported.
+pub(crate) fn data_now(transition: &Value, response: &Value) -> anyhow::Result<Value> {
+    data(transition, response, OffsetDateTime::now_utc().truncate_to_millisecond())
 }
 
 /// The image's record in a response, or null.
