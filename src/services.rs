@@ -60,7 +60,8 @@ pub struct Item {
     pub checkpoint: Checkpoint,
     /// The name of the image, for people.
     pub name: Option<ImageName>,
-    /// How often the item has been written, without writes that changed only the name. 0 for an item that this function has never written.
+    /// How often the item has been written, not counting writes that changed only its name. 0 for an item that this function
+    /// has never written.
     pub version: u64,
 }
 

@@ -155,7 +155,7 @@ impl WorkSpaces {
 
 /// Whether a listed image may be a running import. The service lists images that were not made by an import, too.
 ///
-/// This is an assumption: AWS does not document in which state `DescribeWorkspaceImages` lists a running import.
+/// This is an assumption. AWS documents that the console shows such an image as Pending, but not what this API says.
 fn may_be_running(image: &WorkspaceImage) -> bool {
     image.state == Some(WorkspaceImageState::Pending)
 }

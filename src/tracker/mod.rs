@@ -1,4 +1,5 @@
-//! The flow: discover, recall, describe and compare, write what is owed, announce, mark as published.
+//! The flow: discover, recall, describe and compare, write what is owed, announce and mark as published, write
+//! names.
 //! [`Tracker::check`] shows it from top to bottom.
 
 mod discovery;
