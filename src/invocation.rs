@@ -30,8 +30,8 @@ use crate::{
 /// Reads the configuration, opens connections, and handles invocations from the Lambda Runtime API until the process
 /// ends. Without `credentials`, Lambda's are used. All slow work happens before the first invocation, during Init.
 ///
-/// If the configuration is invalid, every invocation fails with that error. A process that exits instead would show users
-/// only an exit code.
+/// If the configuration is invalid, every invocation fails with that error. A process that exits instead would show
+/// users only an exit code.
 ///
 /// # Errors
 /// If the Runtime API cannot be reached.
@@ -171,8 +171,8 @@ thread_local! {
     static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Logs panics and makes [`catch_panic`] able to say where they happened. Replaces the default output of panics, which is
-/// not JSON.
+/// Logs panics and makes [`catch_panic`] able to say where they happened. Replaces the default output of panics, which
+/// is not JSON.
 fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);

@@ -2,8 +2,8 @@
 //! least once and under a stable ID.
 //!
 //! [`invocation`] handles one invocation: it reads the event, lets [`tracker::Tracker::check`] check the imports, and
-//! returns the response. `Tracker::check` is the flow, from top to bottom. `docs/architecture.md` draws it, says what each
-//! module may know, and why the two writes to the ledger are an outbox.
+//! returns the response. `Tracker::check` is the flow, from top to bottom. `docs/architecture.md` draws it, says what
+//! each module may know, and why the two writes to the ledger are an outbox.
 
 pub mod aws;
 pub mod config;

@@ -1,4 +1,5 @@
-//! JSON Schemas of events, responses and messages, generated from the types. The folder `docs/schema/` contains them as files.
+//! JSON Schemas of events, responses and messages, generated from the types. The folder `docs/schema/` contains them as
+//! files.
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::{Map, Value};

@@ -1,4 +1,5 @@
-//! The self-test: makes every kind of call that the function makes, without touching an import, and says what does not work.
+//! The self-test: makes every kind of call that the function makes, without touching an import, and says what does not
+//! work.
 
 use std::future::Future;
 
@@ -91,8 +92,8 @@ impl Check {
     }
 }
 
-/// Makes the checks at the same time, so that a service that does not answer delays no other check, and publishes the test
-/// message. `with_discovery` says whether to check what only discovery needs.
+/// Makes the checks at the same time, so that a service that does not answer delays no other check, and publishes the
+/// test message. `with_discovery` says whether to check what only discovery needs.
 pub async fn run(
     services: &impl Services,
     with_discovery: bool,

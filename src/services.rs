@@ -1,4 +1,5 @@
-//! The port: what the flow asks of Amazon `WorkSpaces`, SNS, and DynamoDB. `aws` implements it, and so does the simulation.
+//! The port: what the flow asks of Amazon `WorkSpaces`, SNS, and DynamoDB. `aws` implements it, and so does the
+//! simulation.
 
 use std::{collections::HashMap, future::Future};
 
@@ -18,15 +19,15 @@ pub trait Services {
     /// Describes the import of one image.
     fn describe(&self, image_id: &ImageId, deadline: Instant) -> impl Future<Output = DescribeOutcome>;
 
-    /// Publishes one batch. Returns one result per message, in order: SNS accepted it, or why it was not accepted as far as
-    /// is known. If the call as a whole fails, each message has its error.
+    /// Publishes one batch. Returns one result per message, in order: SNS accepted it, or why it was not accepted as
+    /// far as is known. If the call as a whole fails, each message has its error.
     fn publish(&self, batch: &[Message], deadline: Instant) -> impl Future<Output = Vec<Result<(), CallError>>>;
 
     /// Reads the ledger's items of these images. Images without an item are left out.
     fn read_items(&self, image_ids: &[&ImageId], deadline: Instant) -> impl Future<Output = Items>;
 
-    /// Finds the images whose items in the ledger are not [settled](Checkpoint::is_settled), or that have failed and were
-    /// last written after this time, because a failed import can be retried.
+    /// Finds the images whose items in the ledger are not [settled](Checkpoint::is_settled), or that have failed and
+    /// were last written after this time, because a failed import can be retried.
     fn find_unsettled(&self, failed_after: Timestamp, deadline: Instant) -> impl Future<Output = SearchOutcome>;
 
     /// Writes an item of the ledger if it still has the expected version.
@@ -60,8 +61,8 @@ pub struct Item {
     pub checkpoint: Checkpoint,
     /// The name of the image, for people.
     pub name: Option<ImageName>,
-    /// How often the item has been written, not counting writes that changed only its name. 0 for an item that this function
-    /// has never written.
+    /// How often the item has been written, not counting writes that changed only its name. 0 for an item that this
+    /// function has never written.
     pub version: u64,
 }
 
@@ -99,8 +100,8 @@ pub enum WriteOutcome {
     Written,
     /// There is no ledger. The payload carries everything.
     NoLedger,
-    /// The item was no longer as expected: usually, another invocation was first. This is the current item, or `None` if
-    /// there is none.
+    /// The item was no longer as expected: usually, another invocation was first. This is the current item, or `None`
+    /// if there is none.
     Lost(Option<Item>),
     /// The call failed. The item may or may not have the new content.
     Failed(CallError),

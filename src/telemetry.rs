@@ -1,5 +1,5 @@
-//! Logs and metrics, on standard output. Lambda's JSON log format requires one JSON object per line. Metrics are log lines
-//! in CloudWatch's [embedded metric format][emf], from which CloudWatch extracts them, so that no call is needed.
+//! Logs and metrics, on standard output. Lambda's JSON log format requires one JSON object per line. Metrics are log
+//! lines in CloudWatch's [embedded metric format][emf], from which CloudWatch extracts them, so that no call is needed.
 //!
 //! [emf]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
@@ -53,8 +53,8 @@ fn parse_level(level: &str) -> Option<Level> {
     if level.eq_ignore_ascii_case("FATAL") { Some(Level::ERROR) } else { level.parse().ok() }
 }
 
-/// Writes the metrics of one invocation, if there is anything to say: CloudWatch charges for each metric in each hour with a
-/// value. The first call in a process that writes marks a cold start.
+/// Writes the metrics of one invocation, if there is anything to say: CloudWatch charges for each metric in each hour
+/// with a value. The first call in a process that writes marks a cold start.
 pub(crate) fn write_metrics(
     response: &Response,
     check_errors: usize,
@@ -96,8 +96,8 @@ pub(crate) fn write_metrics(
     }
 }
 
-/// Writes one line per import. The library would keep 4 KB for each set of dimensions that it has ever seen and visit all
-/// of them at each flush. That is too much for a dimension that keeps getting new values, such as the image ID.
+/// Writes one line per import. The library would keep 4 KB for each set of dimensions that it has ever seen and visit
+/// all of them at each flush. That is too much for a dimension that keeps getting new values, such as the image ID.
 fn write_progress(function_name: &str, progress: &[Progress], now: Timestamp, mut log: impl Write) -> io::Result<()> {
     let metric = json!({"Name": "Progress", "Unit": "Percent"});
     let metrics = json!([{"Namespace": NAMESPACE, "Dimensions": [[FUNCTION_NAME, "ImageId"]], "Metrics": [metric]}]);

@@ -33,7 +33,8 @@ impl Clock {
 /// writing to the ledger, so that describing cannot use it up.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeBudget {
-    /// Discovering imports must finish by then. Two thirds of the time for checking are left for reading and describing.
+    /// Discovering imports must finish by then. Two thirds of the time for checking are left for reading and
+    /// describing.
     pub discover_until: Instant,
     /// Reading the ledger must finish by then. A third of the time for checking is left for describing.
     pub recall_until: Instant,
@@ -43,26 +44,27 @@ pub struct TimeBudget {
     pub record_until: Instant,
     /// Publishing must finish by then.
     pub announce_until: Instant,
-    /// Marking announcements as published in the ledger must finish by then. The response follows at once.
+    /// Marking announcements as published in the ledger, and then writing names, must finish by then. The response
+    /// follows at once.
     pub mark_until: Instant,
 }
 
 impl TimeBudget {
     /// The minimum time between the response and Lambda's deadline.
     const MIN_MARGIN: Duration = Duration::from_millis(500);
-    /// The time reserved for building and sending the response, so that a last write that uses all its time does not eat
-    /// into the margin.
+    /// The time reserved for building and sending the response, so that a last write that uses all its time does not
+    /// eat into the margin.
     const FOR_RESPONSE: Duration = Duration::from_millis(100);
-    /// What each record adds to that. With the CPU of 128 MB, building its part of the response and logging its error takes
-    /// about as long.
+    /// What each record adds to that. With the CPU of 128 MB, building its part of the response and logging its error
+    /// takes about as long.
     const FOR_RECORD: Duration = Duration::from_micros(100);
     /// The maximum time reserved for announcing and writing.
     const MAX_RESERVED: Duration = Duration::from_secs(15);
     /// No Lambda invocation ended before November 2014, when AWS introduced the service.
     const FIRST_DEADLINE_MS: i64 = 1_415_000_000_000;
 
-    /// Divides the remaining time of an invocation that returns this many records. Returns `None` if there is not enough to
-    /// do anything.
+    /// Divides the remaining time of an invocation that returns this many records. Returns `None` if there is not
+    /// enough to do anything.
     #[must_use]
     pub fn divide(remaining: Duration, records: usize) -> Option<Self> {
         let margin = Self::MIN_MARGIN.max(remaining / 20);
@@ -83,8 +85,8 @@ impl TimeBudget {
     }
 
     /// Divides the time from `now` to a deadline in milliseconds since 1970, as the Runtime API reports it. A value
-    /// before 2014 is the number of milliseconds left instead: `cargo lambda watch` reports 600,000. The invocation returns
-    /// this many records.
+    /// before 2014 is the number of milliseconds left instead: `cargo lambda watch` reports 600,000. The invocation
+    /// returns this many records.
     #[must_use]
     pub fn until(deadline_ms: u64, now: Timestamp, records: usize) -> Option<Self> {
         let deadline = i64::try_from(deadline_ms).unwrap_or(i64::MAX);

@@ -1,25 +1,25 @@
 //! Runs the `WorkSpaces` simulator as a process, for tests in other languages.
 //!
-//! The first line on standard output is `{"url": "http://127.0.0.1:PORT"}`. After that, each line on standard input is a
-//! command, and the reply is one line on standard output. The process ends when standard input ends.
+//! The first line on standard output is `{"url": "http://127.0.0.1:PORT"}`. After that, each line on standard input is
+//! a command, and the reply is one line on standard output. The process ends when standard input ends.
 //!
-//! A JSON object is a script: a list of answers for each image ID. The reply is `{"scripted": COUNT}`, with the number of
-//! images. An example:
+//! A JSON object is a script: a list of answers for each image ID. The reply is `{"scripted": COUNT}`, with the number
+//! of images. An example:
 //!
 //! ```json
 //! {"wsi-0a1b2c3d4": ["PENDING", {"Error": "ThrottlingException", "Times": 4}, {"State": "ERROR"}, "NOT_FOUND"]}
 //! ```
 //!
 //! An answer is a state, `NOT_FOUND`, or an object that has either the members of a description or an error code in
-//! `Error`. `Times` in an object repeats the answer. Each call gets the next answer. The last answer also applies to all
-//! further calls. `OTHER_IMAGE` as the only answer adds an image that was made in another way: it is listed as `PENDING`,
-//! and it has no import.
+//! `Error`. `Times` in an object repeats the answer. Each call gets the next answer. The last answer also applies to
+//! all further calls. `OTHER_IMAGE` as the only answer adds an image that was made in another way: it is listed as
+//! `PENDING`, and it has no import.
 //!
 //! `ImportCustomWorkspaceImage` and `CreateWorkspaceBundle` get the answers for the name of the image or the bundle, in
 //! place of its ID. Without answers, they succeed.
 //!
-//! A JSON string is an image ID or a name. The reply is `{"calls": COUNT, "creations": [REQUEST, …]}`, with the number of
-//! calls that describe this image and the requests to create an image or a bundle of this name.
+//! A JSON string is an image ID or a name. The reply is `{"calls": COUNT, "creations": [REQUEST, …]}`, with the number
+//! of calls that describe this image and the requests to create an image or a bundle of this name.
 
 use std::{
     error::Error,

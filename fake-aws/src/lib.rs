@@ -3,8 +3,8 @@
 //! adds faults to services that are not simulated. A control group limits the function's CPU time as Lambda does.
 //!
 //! The simulation happens at the HTTP level, so tests run the unchanged binary with the unchanged AWS SDK. Every server
-//! binds `127.0.0.1` on a free port and stops when its last handle is dropped. If a caller disconnects, the server drops
-//! the call, so a call that timed out has no late effects.
+//! binds `127.0.0.1` on a free port and stops when its last handle is dropped. If a caller disconnects, the server
+//! drops the call, so a call that timed out has no late effects.
 
 pub mod http;
 pub mod tls;

@@ -26,8 +26,8 @@ use tokio::time::{Instant, timeout_at};
 use super::error::{attempt_error, unreachable};
 use crate::error::{CallError, NotSent, Service};
 
-/// The time limit of a call with all its attempts. The deadline of the invocation is usually sooner. The SDK's own limit
-/// would report every error as a timeout.
+/// The time limit of a call with all its attempts. The deadline of the invocation is usually sooner. The SDK's own
+/// limit would report every error as a timeout.
 const CALL_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// What became of a call.
@@ -35,11 +35,14 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(40);
 pub(super) enum CallOutcome<T, E> {
     /// The service did what it was asked to do.
     Succeeded(T),
-    /// The call failed, or its time ran out during an attempt or before a retry. The first field is the error of the last
-    /// attempt that ended: a throttled call is not reported as unanswered. Without one, it is `….Timeout`, or
-    /// `….Unreachable` if the request could not be built. The second field is the error that the service sent, as the SDK
-    /// models it, if the SDK returned one in time.
-    Failed(CallError, Option<E>),
+    /// The call failed, or its time ran out during an attempt or before a retry.
+    Failed {
+        /// The error of the last attempt that ended: a throttled call is not reported as unanswered. Without one, it is
+        /// `….Timeout`, or `….Unreachable` if the request could not be built.
+        error: CallError,
+        /// The error that the service sent, as the SDK models it, if the SDK returned one in time.
+        modeled: Option<E>,
+    },
     /// The time ran out before the SDK sent anything.
     NotSent(NotSent),
 }
@@ -72,10 +75,10 @@ where
                 SdkError::ServiceError(context) => Some(context.into_err()),
                 _ => None,
             };
-            CallOutcome::Failed(last_error, modeled)
+            CallOutcome::Failed { error: last_error, modeled }
         }
-        (Err(_), Some(error)) => CallOutcome::Failed(error, None),
-        (Err(_), None) if sent => CallOutcome::Failed(CallError::late(service), None),
+        (Err(_), Some(error)) => CallOutcome::Failed { error, modeled: None },
+        (Err(_), None) if sent => CallOutcome::Failed { error: CallError::late(service), modeled: None },
         (Err(_), None) if started => CallOutcome::NotSent(NotSent::NoCredentials),
         (Err(_), None) => CallOutcome::NotSent(NotSent::HeldBack),
     }
@@ -89,7 +92,7 @@ impl<T, E> CallOutcome<T, E> {
     pub(super) fn into_result(self, service: Service) -> Result<T, CallError> {
         match self {
             Self::Succeeded(output) => Ok(output),
-            Self::Failed(error, _) => Err(error),
+            Self::Failed { error, .. } => Err(error),
             Self::NotSent(_) => Err(CallError::late(service)),
         }
     }
@@ -192,7 +195,7 @@ mod tests {
         let outcome = outcome.await;
         assert_eq!(begun.elapsed(), CALL_TIMEOUT);
         assert!(
-            matches!(&outcome, CallOutcome::Failed(error, None) if error.cause() == "the last attempt"),
+            matches!(&outcome, CallOutcome::Failed { error, modeled: None } if error.cause() == "the last attempt"),
             "{outcome:?}"
         );
     }

@@ -1,6 +1,6 @@
 //! Configures the SDK from the environment. All clients share one HTTP client and so one TLS setup.
 
-use std::{env, os::unix::process::CommandExt as _, process::Command, str::FromStr as _, time::Duration};
+use std::{env, str::FromStr as _, time::Duration};
 
 use aws_config::{
     AppName, BehaviorVersion, SdkConfig, default_provider,
@@ -23,8 +23,8 @@ use crate::error::Error;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The time limit of one attempt. The SDK has none by default. `call.rs` limits calls with all their attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The number of attempts of a call unless `AWS_MAX_ATTEMPTS` says otherwise. The SDK's three last for 150 ms; ten outlast
-/// an outage of a few seconds.
+/// The number of attempts of a call unless `AWS_MAX_ATTEMPTS` says otherwise. The SDK's three last for 150 ms; ten
+/// outlast an outage of a few seconds.
 const DEFAULT_ATTEMPTS: u32 = 10;
 const RETRY_MODE: &str = "AWS_RETRY_MODE";
 const MAX_ATTEMPTS: &str = "AWS_MAX_ATTEMPTS";
@@ -38,12 +38,13 @@ pub(super) fn warn_of_proxies() {
     }
 }
 
-/// The SDK configuration from Lambda's environment, with Lambda's credentials unless others are given. The SDK's default
-/// providers also look for profiles, web identities and instance metadata. Lambda has none of these, and the code for
-/// them makes up a tenth of the binary.
+/// The SDK configuration from Lambda's environment, with Lambda's credentials unless others are given. The SDK's
+/// default providers also look for profiles, web identities and instance metadata. Lambda has none of these, and the
+/// code for them makes up a tenth of the binary.
 ///
 /// # Errors
-/// [`Error::InvalidConfiguration`] if no Region is set, or if a variable for endpoints, retries or certificates is invalid.
+/// [`Error::InvalidConfiguration`] if no Region is set, or if a variable for endpoints, retries or certificates is
+/// invalid.
 pub(super) async fn sdk_config(credentials: Option<SharedCredentialsProvider>) -> Result<SdkConfig, Error> {
     let http_client = http_client(client_config()?, CONNECT_TIMEOUT);
     let region = EnvironmentVariableRegionProvider::new().region().await.ok_or_else(|| {
@@ -69,41 +70,27 @@ pub(super) async fn sdk_config(credentials: Option<SharedCredentialsProvider>) -
     Ok(sdk.build())
 }
 
-/// The SDK's own retry configuration, from `AWS_RETRY_MODE`, `AWS_MAX_ATTEMPTS` and `AWS_NEW_RETRIES_2026`. The template
-/// sets them: adaptive mode under the newer of the SDK's two rule sets.
+/// The SDK's own retry configuration, from `AWS_RETRY_MODE`, `AWS_MAX_ATTEMPTS` and `AWS_NEW_RETRIES_2026`. The
+/// template sets them: adaptive mode under the newer of the SDK's two rule sets. If one of the first two is empty, the
+/// SDK keeps its older rules.
 ///
 /// # Errors
 /// [`Error::InvalidConfiguration`] for values over which the SDK would panic.
 async fn retry_config() -> Result<RetryConfig, Error> {
-    variable(RETRY_MODE, "standard or adaptive", |text| RetryMode::from_str(text).ok())?;
+    let mode = variable(RETRY_MODE, "standard or adaptive", |text| RetryMode::from_str(text).ok())?;
     let is_positive = |text: &str| text.parse().ok().filter(|attempts: &u32| *attempts > 0);
     let attempts = variable(MAX_ATTEMPTS, "a positive integer", is_positive)?;
-    restart_without_empty_variables()?;
-    let provider = default_provider::retry_config::default_provider().configure(&ProviderConfig::empty());
-    let retries = provider.retry_config().await.with_initial_backoff(Duration::from_millis(200));
-    Ok(if attempts.is_none() { retries.with_max_attempts(DEFAULT_ATTEMPTS) } else { retries })
-}
-
-/// Starts the process again without the retry variables that are empty, if there are any: the SDK would panic over them,
-/// and they cannot be removed from a running process safely.
-///
-/// # Errors
-/// [`Error::Internal`] if the process cannot be started again.
-fn restart_without_empty_variables() -> Result<(), Error> {
-    let is_empty = |name: &&str| env::var_os(name).is_some_and(|value| value.is_empty());
-    let empty: Vec<&str> = [RETRY_MODE, MAX_ATTEMPTS].into_iter().filter(is_empty).collect();
-    if empty.is_empty() {
-        return Ok(());
-    }
-    let failed =
-        |error: std::io::Error| Error::Internal(format!("cannot restart without {}: {error}", empty.join(" and ")));
-    let mut again = Command::new(env::current_exe().map_err(failed)?);
-    again.args(env::args_os().skip(1));
-    for name in &empty {
-        again.env_remove(name);
-    }
-    // This returns only if it fails.
-    Err(failed(again.exec()))
+    let is_empty = |name: &str| env::var_os(name).is_some_and(|value| value.is_empty());
+    let retries = if is_empty(RETRY_MODE) || is_empty(MAX_ATTEMPTS) {
+        // The SDK's provider panics over an empty variable. Only it can choose the newer rules.
+        RetryConfig::standard()
+    } else {
+        let provider = default_provider::retry_config::default_provider().configure(&ProviderConfig::empty());
+        provider.retry_config().await
+    };
+    let mode = mode.unwrap_or(retries.mode());
+    let attempts = attempts.unwrap_or(DEFAULT_ATTEMPTS);
+    Ok(retries.with_retry_mode(mode).with_max_attempts(attempts).with_initial_backoff(Duration::from_millis(200)))
 }
 
 /// The credentials of the function's role, from the environment or from the endpoint that the environment names.
@@ -115,8 +102,8 @@ fn lambda_credentials(http_client: &SharedHttpClient) -> SharedCredentialsProvid
     SharedCredentialsProvider::new(chain)
 }
 
-/// The endpoint of a service as the environment sets it: `AWS_ENDPOINT_URL_…`, otherwise `AWS_ENDPOINT_URL`. Both are the
-/// SDK's own variables.
+/// The endpoint of a service as the environment sets it: `AWS_ENDPOINT_URL_…`, otherwise `AWS_ENDPOINT_URL`. Both are
+/// the SDK's own variables.
 pub(super) fn endpoint(service: &str) -> Option<String> {
     let named = |name: &str| env::var(name).ok().filter(|url| !url.is_empty());
     named(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| named("AWS_ENDPOINT_URL"))

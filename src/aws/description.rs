@@ -1,7 +1,8 @@
 //! Turns a response of `DescribeCustomWorkspaceImageImport` into a description, even if the SDK cannot read all of it.
 //!
-//! The SDK rejects a response as a whole because of one member that it cannot read, and drops the name of an `ImageSource`
-//! that it does not know. An interceptor keeps the body of such a response, and the function reads it again.
+//! The SDK rejects a response as a whole because of one member that it cannot read, and drops the name of an
+//! `ImageSource` that it does not know. An interceptor keeps the body of such a response, and the function reads it
+//! again.
 
 use std::{
     collections::BTreeMap,
@@ -117,7 +118,8 @@ fn timestamp(time: Option<DateTime>) -> Option<Timestamp> {
     Timestamp::from_nanos(time?.as_nanos())
 }
 
-/// The members of a JSON object. Each one is read by itself, so that one that cannot be read does not affect the others.
+/// The members of a JSON object. Each one is read by itself, so that one that cannot be read does not affect the
+/// others.
 type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 fn members(json: &str) -> Option<Members<'_>> {

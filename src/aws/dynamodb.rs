@@ -34,8 +34,8 @@ use crate::{
 /// [api]: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const MAX_KEYS: usize = 100;
 
-/// The filter expression for items that are not settled, with the states of [`State::SETTLED`], and for recent failures:
-/// [`Checkpoint::is_settled`] the other way round. `State` and `Missing` are [reserved words][words].
+/// The filter expression for items that are not settled, with the states of [`State::SETTLED`], and for recent
+/// failures: [`Checkpoint::is_settled`] the other way round. `State` and `Missing` are [reserved words][words].
 ///
 /// [words]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 const UNSETTLED: &str = "attribute_not_exists(#State) OR NOT #State IN (:completed, :error, :not_found) \
@@ -43,15 +43,16 @@ const UNSETTLED: &str = "attribute_not_exists(#State) OR NOT #State IN (:complet
                          OR (#Missing > :never AND #State <> :not_found) \
                          OR (#State <> :completed AND #UpdatedAt > :failed_after AND attribute_not_exists(#Listed))";
 
-/// Discovery has its own rate limiter. If the table throttles it, the SDK would otherwise hold back reads and writes, too.
+/// Discovery has its own rate limiter. If the table throttles it, the SDK would otherwise hold back reads and writes,
+/// too.
 const RETRY_PARTITION: &str = "DynamoDB discovery";
 
 /// The attributes of an item that the function reads. Others could make a response arbitrarily large.
 const ATTRIBUTES: [&str; 9] =
     ["ImageId", "Name", "State", "Sequence", "Owed", "Stalled", "Missing", "Listed", "Version"];
 
-/// The number of segments in which a large table is scanned. Each one must be small enough to be read in one invocation:
-/// what does not fit into the time is read another time, from the beginning of the segment.
+/// The number of segments in which a large table is scanned. Each one must be small enough to be read in one
+/// invocation: what does not fit into the time is read another time, from the beginning of the segment.
 const SEGMENTS: i32 = 64;
 
 type Attributes = HashMap<String, AttributeValue>;
@@ -97,8 +98,8 @@ impl LedgerTable {
         connected(Service::DynamoDb, ping.interceptor(Ping).config_override(once).send().await)
     }
 
-    /// Reads up to [`MAX_KEYS`] items. Requests `UnprocessedKeys` again, after growing pauses, until the deadline. A key
-    /// that cannot be read has an error of its own.
+    /// Reads up to [`MAX_KEYS`] items. Requests `UnprocessedKeys` again, after growing pauses, until the deadline. A
+    /// key that cannot be read has an error of its own.
     async fn read_batch(&self, image_ids: &[&ImageId], deadline: Instant) -> Items {
         let mut items = Items::with_capacity(image_ids.len());
         let mut remaining: Vec<&ImageId> = image_ids.to_vec();
@@ -131,13 +132,15 @@ impl LedgerTable {
         deadline: Instant,
     ) -> Result<(Items, HashSet<ImageId>), CallError> {
         let keys = image_ids.iter().map(|id| key(id)).collect();
-        let mut request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-        for name in ATTRIBUTES {
-            request = request.expression_attribute_names(format!("#{name}"), name);
-        }
-        let projection = ATTRIBUTES.map(|name| format!("#{name}")).join(", ");
-        let request = request.projection_expression(projection).build();
-        let request = request.map_err(|error| bad_response(error.to_string()))?;
+        let names = ATTRIBUTES.map(|name| (format!("#{name}"), name.to_owned()));
+        let projection = ATTRIBUTES.map(|name| format!("#{name}")).join(",");
+        let request = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(true)
+            .projection_expression(projection)
+            .set_expression_attribute_names(Some(HashMap::from(names)))
+            .build()
+            .map_err(|error| bad_response(error.to_string()))?;
         let read = self.client.batch_get_item().request_items(&self.name, request).customize();
         let outcome = call(Service::DynamoDb, deadline, |attempts| read.interceptor(attempts).send()).await;
         let output = outcome.into_result(Service::DynamoDb)?;
@@ -157,8 +160,8 @@ impl LedgerTable {
         batches.buffer_unordered(self.concurrency).collect::<Vec<Items>>().await.into_iter().flatten().collect()
     }
 
-    /// A small table is one page. The rest of a large one is read in segments, from a random one on, so that what the time
-    /// does not suffice for is something else every time.
+    /// A small table is one page. The rest of a large one is read in segments, from a random one on, so that what the
+    /// time does not suffice for is something else every time.
     pub(super) async fn find_unsettled(&self, failed_after: Timestamp, deadline: Instant) -> SearchOutcome {
         let mut found = SearchOutcome::default();
         let page = match self.scan_page(failed_after, None, None, deadline).await {
@@ -276,14 +279,14 @@ impl LedgerTable {
         let put = put.customize();
         match call(Service::DynamoDb, deadline, |attempts| put.interceptor(attempts).send()).await {
             CallOutcome::Succeeded(_) => WriteOutcome::Written,
-            CallOutcome::Failed(_, Some(PutItemError::ConditionalCheckFailedException(lost))) => {
+            CallOutcome::Failed { modeled: Some(PutItemError::ConditionalCheckFailedException(lost)), .. } => {
                 match lost.item.filter(|attributes| !attributes.is_empty()).map(read_item) {
                     None => WriteOutcome::Lost(None),
                     Some(Ok(winner)) => WriteOutcome::Lost(Some(winner)),
                     Some(Err(error)) => WriteOutcome::Failed(error),
                 }
             }
-            CallOutcome::Failed(error, _) => WriteOutcome::Failed(error),
+            CallOutcome::Failed { error, .. } => WriteOutcome::Failed(error),
             CallOutcome::NotSent(_) => WriteOutcome::NotSent,
         }
     }
@@ -331,7 +334,8 @@ fn read_item(mut attributes: Attributes) -> Result<Item, CallError> {
         Some(AttributeValue::S(name)) => ImageName::new(&name),
         _ => None,
     };
-    // NULL counts as absent. So does a `Missing` that is not a time: the next check that misses the image sets it again.
+    // NULL counts as absent. So does a `Missing` that is not a time: the next check that misses the image sets it
+    // again.
     attributes.retain(|name, value| !value.is_null() && (name != "Missing" || value.is_s()));
     if !attributes.values().all(is_known) {
         return Err(unreadable("an attribute has an unknown type"));

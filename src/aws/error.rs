@@ -17,9 +17,9 @@ const MAX_CODE_BYTES: usize = 128;
 /// `ThrottledException`, `InternalServerError`, `RequestTimeoutException`.
 const TRANSIENT_PARTS: [&str; 5] = ["Throttl", "Internal", "ServiceUnavailable", "RequestTimeout", "TooManyRequests"];
 
-/// The other codes of errors that pass by themselves. Sources: the errors that the SDK's models list for the operations that
-/// this function calls, the [common errors] of AWS, the [errors of DynamoDB][dynamodb], and the codes that the SDK retries.
-/// Every other code of these sources tells of something that a person has to change.
+/// The other codes of errors that pass by themselves. Sources: the errors that the SDK's models list for the operations
+/// that this function calls, the [common errors] of AWS, the [errors of DynamoDB][dynamodb], and the codes that the SDK
+/// retries. Every other code of these sources tells of something that a person has to change.
 ///
 /// [common errors]: https://docs.aws.amazon.com/sns/latest/api/CommonErrors.html
 /// [dynamodb]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
@@ -48,9 +48,9 @@ const TRANSIENT_CODES: [&str; 17] = [
     "SignatureDoesNotMatch",
 ];
 
-/// Names the error of one attempt of a call, which got a response with this HTTP status or none: the service's error code
-/// if it sent one, otherwise `Timeout`, `Unreachable` (no server was reached) or `BadResponse` (the response could not be
-/// understood).
+/// Names the error of one attempt of a call, which got a response with this HTTP status or none: the service's error
+/// code if it sent one, otherwise `Timeout`, `Unreachable` (no server was reached) or `BadResponse` (the response could
+/// not be understood).
 pub(super) fn attempt_error<E>(service: Service, error: &OrchestratorError<Error>, status: Option<u16>) -> CallError
 where
     E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
@@ -129,8 +129,8 @@ fn is_not_http(error: &(dyn StdError + 'static)) -> bool {
     chain(error).filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_parse)
 }
 
-/// The code without the namespace before `#` and without what some services append after `:`. Returns `None` if the rest
-/// is not a name, because no state machine could match it.
+/// The code without the namespace before `#` and without what some services append after `:`. Returns `None` if the
+/// rest is not a name, because no state machine could match it.
 pub(super) fn wire_code(code: &str) -> Option<&str> {
     let code = code.rsplit_once('#').map_or(code, |(_, code)| code);
     let code = code.split_once(':').map_or(code, |(code, _)| code);

@@ -1,8 +1,8 @@
 //! The HTTP client under the SDK: hyper over rustls, HTTP/1.1 only, with one connection pool for all services.
 //!
 //! The SDK's own client also supports HTTP/2 and proxies. That makes up an eighth of the binary, a tenth of the memory
-//! and of the CPU time of a cold start. If the SDK's client can be built without these, or if the function needs a proxy,
-//! use it instead: this file and its tests are then not needed.
+//! and of the CPU time of a cold start. If the SDK's client can be built without these, or if the function needs a
+//! proxy, use it instead: this file and its tests are then not needed.
 
 use std::{io, time::Duration};
 
@@ -35,8 +35,8 @@ use super::error::chain;
 /// load balancers allow, so a request is not sent on a connection that the service has just closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The longest body that is read. The largest that is expected, a page of the ledger's scan, is smaller than 400 KB. The
-/// maximum number of calls at the same time, 64, must leave room in 128 MB.
+/// The longest body that is read. The largest that is expected, a page of the ledger's scan, is smaller than 400 KB.
+/// The maximum number of calls at the same time, 64, must leave room in 128 MB.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// Speaks HTTP/1.1, over TLS if the URL asks for it. All services share the connection pool, and so `connect_timeout`.
@@ -59,9 +59,10 @@ pub(super) fn http_client(tls: ClientConfig, connect_timeout: Duration) -> Share
     })
 }
 
-/// Adapts hyper to the SDK's connector interface. Hyper itself never reuses a connection on which a request failed or was
-/// abandoned. A connection with a server error is not reused either: the host at its other end may be broken, and the
-/// next connection may lead to another one. The SDK can mark such connections, but does not under its newer retry rules.
+/// Adapts hyper to the SDK's connector interface. Hyper itself never reuses a connection on which a request failed or
+/// was abandoned. A connection with a server error is not reused either: the host at its other end may be broken, and
+/// the next connection may lead to another one. The SDK can mark such connections, but does not under its newer retry
+/// rules.
 struct Hyper<C> {
     pool: Client<C, SdkBody>,
     /// The time limit until the response's headers arrive.

@@ -48,9 +48,9 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Builds the clients from the environment and, unless `CONNECT_IN_INIT` is off, opens a connection to each service.
-    /// Without `credentials`, Lambda's are used. A connection that cannot be opened now is logged; the first call opens
-    /// it later.
+    /// Builds the clients from the environment and, unless `CONNECT_IN_INIT` is off, opens a connection to each
+    /// service. Without `credentials`, Lambda's are used. A connection that cannot be opened now is logged; the first
+    /// call opens it later.
     ///
     /// # Errors
     /// [`Error::InvalidConfiguration`] if no Region is set, or if one of the SDK's variables is invalid.
@@ -73,20 +73,15 @@ impl Aws {
     #[must_use]
     pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
         let region = sdk.region().map(ToString::to_string).unwrap_or_default();
-        let mut workspaces =
-            aws_sdk_workspaces::config::Builder::from(sdk).interceptor(SigningTime).retry_classifier(SigningTime);
-        workspaces.set_endpoint_url(endpoint("WORKSPACES"));
+        let mut workspaces = aws_sdk_workspaces::config::Builder::from(sdk).retry_classifier(SigningTime);
+        workspaces.push_interceptor(SigningTime::interceptor()).set_endpoint_url(endpoint("WORKSPACES"));
         // The topic's Region may differ from the Region of the imports.
         let topic_region = Region::new(config.topic.region.clone());
-        let mut sns = aws_sdk_sns::config::Builder::from(sdk)
-            .interceptor(SigningTime)
-            .retry_classifier(SigningTime)
-            .region(topic_region);
-        sns.set_endpoint_url(endpoint("SNS"));
+        let mut sns = aws_sdk_sns::config::Builder::from(sdk).retry_classifier(SigningTime).region(topic_region);
+        sns.push_interceptor(SigningTime::interceptor()).set_endpoint_url(endpoint("SNS"));
         let ledger = config.ledger_table.as_ref().map(|table| {
-            let mut dynamodb =
-                aws_sdk_dynamodb::config::Builder::from(sdk).interceptor(SigningTime).retry_classifier(SigningTime);
-            dynamodb.set_endpoint_url(endpoint("DYNAMODB"));
+            let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk).retry_classifier(SigningTime);
+            dynamodb.push_interceptor(SigningTime::interceptor()).set_endpoint_url(endpoint("DYNAMODB"));
             let client = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
             LedgerTable::new(client, table.clone(), config.concurrency)
         });

@@ -28,8 +28,8 @@ pub(super) fn client_config() -> Result<ClientConfig, Error> {
     Ok(config.with_root_certificates(roots()?).with_no_client_auth())
 }
 
-/// The certificates of `AWS_CA_BUNDLE`, otherwise those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, otherwise Mozilla's, which
-/// the binary contains: reading the system's takes longer than the rest of a cold start.
+/// The certificates of `AWS_CA_BUNDLE`, otherwise those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, otherwise Mozilla's,
+/// which the binary contains: reading the system's takes longer than the rest of a cold start.
 fn roots() -> Result<RootCertStore, Error> {
     let named = |name: &str| env::var_os(name).filter(|path| !path.is_empty());
     if let Some(path) = named(AWS_CA_BUNDLE) {

@@ -137,10 +137,10 @@ impl WorkSpaces {
             match call(Service::WorkSpaces, deadline, |attempts| describe.interceptor(attempts).send()).await {
                 CallOutcome::Succeeded(output) => description(output, &unread),
                 // Decided by the modeled error alone: every error of this operation has the HTTP status 400.
-                CallOutcome::Failed(_, Some(DescribeError::ResourceNotFoundException(_))) => {
+                CallOutcome::Failed { modeled: Some(DescribeError::ResourceNotFoundException(_)), .. } => {
                     return DescribeOutcome::Observed(Observation::NotFound);
                 }
-                CallOutcome::Failed(error, _) => match unread.description() {
+                CallOutcome::Failed { error, .. } => match unread.description() {
                     Some(description) => description,
                     None => return DescribeOutcome::Failed(error),
                 },

@@ -78,7 +78,8 @@ impl RawEvent {
 /// let error = parse(&RawValue::from_string(event.to_owned())?, 480).expect_err("two malformed places");
 /// assert_eq!(
 ///     error.to_string(),
-///     "Imports[0].ImageId: must match ^wsi-[0-9a-z]{9,63}$; Imports[1].State: expected a state (a string), got a number"
+///     "Imports[0].ImageId: must match ^wsi-[0-9a-z]{9,63}$; Imports[1].State: expected a state (a string), \
+///      got a number"
 /// );
 /// # Ok::<(), serde_json::Error>(())
 /// ```

@@ -37,8 +37,8 @@ pub(super) fn is_false(flag: &bool) -> bool {
 }
 
 impl Checkpoint {
-    /// The largest number of an announcement: 2^53 - 2. JSON readers that use doubles (Step Functions, JavaScript) carry
-    /// it and the next number unchanged.
+    /// The largest number of an announcement: 2^53 - 2. JSON readers that use doubles (Step Functions, JavaScript)
+    /// carry it and the next number unchanged.
     pub const MAX_SEQUENCE: u64 = 9_007_199_254_740_990;
 
     /// The number of the next announcement. `None` after [`Checkpoint::MAX_SEQUENCE`]; no import gets there.
@@ -62,16 +62,16 @@ impl Checkpoint {
             && (is_not_found || self.missing.is_none())
     }
 
-    /// Whether the image is [listed](Self::listed), and nothing has been learned about it, except perhaps that it is not an
-    /// import.
+    /// Whether the image is [listed](Self::listed), and nothing has been learned about it, except perhaps that it is
+    /// not an import.
     #[must_use]
     pub fn is_only_listed(&self) -> bool {
-        let state = self.state.as_ref().filter(|state| state.as_str() != State::NOT_FOUND);
-        *self == Self { listed: true, state: self.state.clone(), ..Self::default() } && state.is_none()
+        let blank = Self { listed: true, ..Self::default() };
+        *self == blank || *self == Self { state: Some(State::not_found()), ..blank }
     }
 
-    /// Whether the numbers fit together: `Sequence` is in range, and what is owed has the next number. Events are checked
-    /// when they are read, but somebody else may have written an item of the ledger.
+    /// Whether the numbers fit together: `Sequence` is in range, and what is owed has the next number. Events are
+    /// checked when they are read, but somebody else may have written an item of the ledger.
     #[must_use]
     pub fn is_consistent(&self) -> bool {
         self.sequence <= Self::MAX_SEQUENCE

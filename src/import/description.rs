@@ -1,5 +1,5 @@
-//! What WorkSpaces says about an import: the `DescribeCustomWorkspaceImageImport` response, and the form in which records
-//! carry it.
+//! What WorkSpaces says about an import: the `DescribeCustomWorkspaceImageImport` response, and the form in which
+//! records carry it.
 
 use std::borrow::Cow;
 
@@ -68,8 +68,8 @@ impl Description {
         self.state_message.iter_mut().chain(errors)
     }
 
-    /// How long an import took that ended in this state, in seconds: from its creation to its last update. `None` if the state
-    /// ends no import, or if this describes another state.
+    /// How long an import took that ended in this state, in seconds: from its creation to its last update. `None` if
+    /// the state ends no import, or if this describes another state.
     #[must_use]
     pub fn duration_seconds(&self, end: &State) -> Option<u64> {
         let has_ended = end.outcome() != Outcome::Pending && self.state.as_deref() == Some(end.as_str());
@@ -171,8 +171,8 @@ impl CarriedDescription {
         sizes
     }
 
-    /// The length of each text that this invocation got from the service, in bytes. Unlike [`Self::text_sizes`], it takes no
-    /// time.
+    /// The length of each text that this invocation got from the service, in bytes. Unlike [`Self::text_sizes`], it
+    /// takes no time.
     #[must_use]
     pub fn text_lengths(&self) -> Vec<usize> {
         match &self.content {

@@ -2,8 +2,7 @@
 
 mod checkpoint;
 mod description;
-mod image_id;
-mod image_name;
+mod image;
 mod record;
 mod state;
 mod timestamp;
@@ -12,8 +11,7 @@ pub(crate) mod truncate;
 
 pub use checkpoint::Checkpoint;
 pub use description::{CarriedDescription, Description, ErrorDetail, ImageSource};
-pub use image_id::ImageId;
-pub use image_name::ImageName;
+pub use image::{ImageId, ImageName};
 pub use record::{CheckError, CurrentState, Observation, Record};
 pub use state::{Outcome, State};
 pub use timestamp::Timestamp;

@@ -135,9 +135,9 @@ impl Record {
         self.outcome() != Outcome::Completed
     }
 
-    /// Compares the record with what a check observed. Whatever is due afterwards is [owed](Checkpoint::owed): first what
-    /// was owed already, otherwise a change of state, otherwise a stall. Returns the state of the import, if the check
-    /// learned it.
+    /// Compares the record with what a check observed. Whatever is due afterwards is [owed](Checkpoint::owed): first
+    /// what was owed already, otherwise a change of state, otherwise a stall. Returns the state of the import, if the
+    /// check learned it.
     ///
     /// `now` and `stall_after` decide about stalls: a pending import stalls if it was last updated more than
     /// `stall_after` ago. `None` turns stalls off.
@@ -176,8 +176,8 @@ impl Record {
                 CurrentState { state: state?, is_overdue: is_overdue(updated, now, stall_after) }
             }
             Observation::NotFound => {
-                // An import that has just started may not be visible yet, and the service may lose sight of its images for a
-                // few minutes.
+                // An import that has just started may not be visible yet, and the service may lose sight of its images
+                // for a few minutes.
                 let since = *self.checkpoint.missing.get_or_insert(now);
                 if now.since(since) < MISSING_FOR {
                     return None;
@@ -190,8 +190,8 @@ impl Record {
         Some(current)
     }
 
-    /// Once what was owed is announced: a stall that is over has ended. With a ledger, another state that the same check has
-    /// observed is owed next, because the ledger does not remember the description.
+    /// Once what was owed is announced: a stall that is over has ended. With a ledger, another state that the same
+    /// check has observed is owed next, because the ledger does not remember the description.
     pub fn follow(&mut self, current: &CurrentState, has_ledger: bool) {
         if self.checkpoint.state.as_ref() != Some(&current.state) || current.is_overdue == Some(false) {
             self.checkpoint.stalled = false;

@@ -32,8 +32,8 @@ impl State {
         Self(Self::NOT_FOUND.to_owned())
     }
 
-    /// Reads a state: 1 to 64 printable ASCII characters without spaces at the ends. `"` and `\` count twice, as in JSON.
-    /// Returns `None` for any other text: it could not be announced, or would make responses too large.
+    /// Reads a state: 1 to 64 printable ASCII characters without spaces at the ends. `"` and `\` count twice, as in
+    /// JSON. Returns `None` for any other text: it could not be announced, or would make responses too large.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let size = text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();

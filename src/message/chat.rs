@@ -1,8 +1,8 @@
-//! The chat notification: the [custom notification][schema] that Amazon Q Developer in chat applications shows in Slack and
-//! Microsoft Teams. It silently drops messages that do not follow this schema.
+//! The chat notification: the [custom notification][schema] that Amazon Q Developer in chat applications shows in Slack
+//! and Microsoft Teams. It silently drops messages that do not follow this schema.
 //!
-//! Its texts contain no markup, because Slack and Teams use different ones. Links are bare addresses, which both of them
-//! detect. Paragraphs are separated by empty lines, because Teams joins the lines of a paragraph.
+//! Its texts contain no markup, because Slack and Teams use different ones. Links are bare addresses, which both of
+//! them detect. Paragraphs are separated by empty lines, because Teams joins the lines of a paragraph.
 //!
 //! [schema]: https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html
 
@@ -17,8 +17,8 @@ use super::{
 };
 use crate::import::{Announcement, Kind, Outcome};
 
-/// The maximum lengths that the schema documents, in characters: of the title, the description, each of the next steps, and
-/// each keyword.
+/// The maximum lengths that the schema documents, in characters: of the title, the description, each of the next steps,
+/// and each keyword.
 const MAX_TITLE_CHARS: usize = 250;
 const MAX_DESCRIPTION_CHARS: usize = 8_000;
 const MAX_STEP_CHARS: usize = 350;
@@ -132,7 +132,7 @@ pub(super) fn test_chat(draft: &TestDraft<'_>) -> String {
 fn symbol(facts: &Facts<'_>) -> &'static str {
     let announcement = facts.announcement;
     match (announcement.transition.kind, announcement.outcome) {
-        _ if facts.now.is_some() => INFORMATION,
+        _ if facts.state_by_now.is_some() => INFORMATION,
         (Kind::Stalled, _) => "\u{26a0}\u{fe0f}",
         (_, Outcome::Completed) => "\u{2705}",
         (_, Outcome::Failed) => "\u{274c}",

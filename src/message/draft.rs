@@ -1,21 +1,18 @@
-//! Builds the SNS message of an announcement, within the size limit of SNS.
+//! Builds the message of an announcement, within the size limit of SNS.
 
 use serde::Serialize;
 
-use super::{Origin, batch::MAX_BYTES, chat::chat, email::email, facts::Facts, sms::sms};
+use super::{
+    Origin,
+    chat::chat,
+    facts::Facts,
+    plain::{email, sms},
+    sns::{Attribute, MAX_BYTES, MAX_SUBJECT_CHARS, Message, Protocols, deduplication_id, json, subject},
+};
 use crate::import::{
     Announcement, CarriedDescription, CurrentState, State, Timestamp,
     truncate::{SHORTEST_TEXT, largest_limit},
 };
-
-/// The maximum length of a subject, in characters. SNS requires [less than 100][api].
-///
-/// [api]: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-pub(super) const MAX_SUBJECT_CHARS: usize = 99;
-/// The maximum length of a [`MessageDeduplicationId`][api], in characters.
-///
-/// [api]: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-const MAX_DEDUPLICATION_CHARS: usize = 128;
 
 /// Everything that one message is built from.
 #[derive(Clone, Copy, Debug)]
@@ -30,36 +27,10 @@ pub struct Draft<'a> {
     pub truncated: bool,
     /// The account and the Region of the import.
     pub origin: &'a Origin,
-    /// When the check observed the import.
+    /// The time of the check that publishes.
     pub observed_at: Timestamp,
     /// Whether HTTPS subscribers get a chat notification instead of the JSON.
     pub chat: bool,
-}
-
-/// A message in the form that `PublishBatch` takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Printable ASCII, at most 99 characters, no leading space.
-    pub subject: String,
-    /// JSON with one text per protocol, for `MessageStructure` `json`.
-    pub body: String,
-    /// For subscription filter policies.
-    pub attributes: Vec<Attribute>,
-    /// For FIFO topics: the image ID.
-    pub group_id: String,
-    /// For FIFO topics: the transition ID, in the characters that SNS allows.
-    pub deduplication_id: String,
-}
-
-/// A message attribute.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attribute {
-    /// Its name.
-    pub name: &'static str,
-    /// `String` or `Number`.
-    pub data_type: &'static str,
-    /// Its value. Never empty.
-    pub value: String,
 }
 
 /// The `default` text of a message, for programs.
@@ -79,7 +50,7 @@ pub(crate) struct Body<'a> {
     account: Option<&'a str>,
     /// The Region of the import.
     region: &'a str,
-    /// When the check observed the import.
+    /// The time of the check that published the message.
     observed_at: Timestamp,
     /// How long the import took, from its creation to its last update. Only for an import that has ended, if WorkSpaces
     /// reports both times.
@@ -92,8 +63,8 @@ pub(crate) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     truncated: Option<bool>,
-    /// What to do about the errors of a failed import. Absent if none of their codes is known, or if the message would have
-    /// been too large.
+    /// What to do about the errors of a failed import. Absent if none of their codes is known, or if the message would
+    /// have been too large.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     remedies: Vec<KnownRemedy<'a>>,
 }
@@ -108,16 +79,6 @@ struct KnownRemedy<'a> {
     remedy: String,
     /// The page of the WorkSpaces administration guide.
     url: &'static str,
-}
-
-/// The text for each protocol.
-#[derive(Serialize)]
-pub(super) struct Protocols {
-    pub(super) default: String,
-    pub(super) email: String,
-    pub(super) sms: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) https: Option<String>,
 }
 
 /// How much of a draft a message has.
@@ -226,38 +187,4 @@ fn known_remedies<'a>(facts: &Facts<'a>) -> Vec<KnownRemedy<'a>> {
         }
     }
     known
-}
-
-impl Message {
-    /// The size that SNS counts against its limit, in bytes: the escaped `Message` and each attribute's name, type and
-    /// value.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        let attributes = self.attributes.iter();
-        self.body.len() + attributes.map(|a| a.name.len() + a.data_type.len() + a.value.len()).sum::<usize>()
-    }
-}
-
-/// JSON in the characters that [SQS accepts][sqs]. SNS takes a message that SQS then refuses, and nobody learns of it.
-///
-/// JSON has other characters than ASCII only within strings, so an escape can stand for them anywhere. Control characters
-/// are escaped already.
-///
-/// [sqs]: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-pub(super) fn json(value: &impl Serialize) -> String {
-    let json = serde_json::to_string(value).expect("structs of strings and numbers are valid JSON");
-    json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
-}
-
-/// SNS rejects subjects that start with a space, and those with line breaks, control characters or anything other than
-/// ASCII.
-pub(super) fn subject(text: &str) -> String {
-    let printable = text.chars().map(|character| if matches!(character, ' '..='~') { character } else { '?' });
-    printable.skip_while(|character| *character == ' ').take(MAX_SUBJECT_CHARS).collect()
-}
-
-/// SNS allows letters, digits and punctuation here, but no spaces.
-fn deduplication_id(transition_id: &str) -> String {
-    let allowed = transition_id.chars().map(|character| if character.is_ascii_graphic() { character } else { '?' });
-    allowed.take(MAX_DEDUPLICATION_CHARS).collect()
 }

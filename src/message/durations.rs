@@ -7,8 +7,9 @@ const MIN_PERCENTAGE: i64 = 5;
 /// The longest estimate. An import takes hours, so a longer one only says that it is hardly moving.
 const MAX_MINUTES: i64 = 3 * 24 * 60;
 
-/// How long something will still take if it keeps its pace, in words. It was created at one time and had made this progress,
-/// in percent, at the other. Returns `None` if the progress says too little, or if the estimate is longer than three days.
+/// How long something will still take if it keeps its pace, in words. It was created at one time and had made this
+/// progress, in percent, at the other. Returns `None` if the progress says too little, or if the estimate is longer
+/// than three days.
 pub(super) fn estimate(percentage: i32, created: Timestamp, now: Timestamp) -> Option<String> {
     let percentage = i64::from(percentage);
     let elapsed = (now.millis() - created.millis()) / 60_000;

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::import::{Announcement, CurrentState, Description, ImageSource, Kind, Outcome, State, Timestamp};
 
-/// A name that is cut keeps at least this many characters, three dots included. A shorter one would tell nobody anything.
+/// A name that is cut keeps at least this many characters, three dots included. A shorter one would tell nobody
+/// anything.
 const SHORTEST_NAME: usize = 6;
 
 /// The facts of one announcement.
@@ -19,7 +20,7 @@ pub(super) struct Facts<'a> {
     pub(super) announcement: &'a Announcement,
     pub(super) description: &'a Description,
     /// If what is announced is over: the state of the import by now.
-    pub(super) now: Option<&'a str>,
+    pub(super) state_by_now: Option<&'a str>,
     /// What happened, in a sentence or two. It contains texts from the service.
     pub(super) headline: String,
     /// One fact each, as a label and its text.
@@ -95,7 +96,7 @@ impl<'a> Facts<'a> {
         let over = draft.current.filter(|current| current.is_past(&announcement.transition));
         let time_left = if over.is_none() { time_left(announcement, description, now) } else { None };
         Self {
-            now: over.map(|current| current.state.as_str()),
+            state_by_now: over.map(|current| current.state.as_str()),
             headline: headline(announcement, description, now, over),
             lines: lines(announcement, description, now, time_left.as_deref()),
             advice: match over {
@@ -121,13 +122,13 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Starts with the state, so that a list of subjects tells them apart, and ends with the image. If it would be longer than
-    /// this many characters, the name of the image is cut. State and ID fit for every state of the service. The caller
-    /// shortens longer ones.
+    /// Starts with the state, so that a list of subjects tells them apart, and ends with the image. If it would be
+    /// longer than this many characters, the name of the image is cut. State and ID fit for every state of the service.
+    /// The caller shortens longer ones.
     pub(super) fn subject(&self, clean: Clean, max_chars: usize) -> String {
         let Announcement { image_id, name, transition, .. } = self.announcement;
         let to = clean(transition.to.as_str());
-        let now = match self.now {
+        let now = match self.state_by_now {
             None => String::new(),
             Some(now) if now == transition.to.as_str() => ", updated since".to_owned(),
             Some(now) => format!(", now {}", clean(now)),
@@ -152,12 +153,12 @@ impl<'a> Facts<'a> {
 
     /// Whether there is nothing to do: the import is pending and has not stalled.
     pub(super) fn is_under_way(&self) -> bool {
-        is_under_way(self.announcement) && self.now.is_none()
+        is_under_way(self.announcement) && self.state_by_now.is_none()
     }
 
     /// Whether the import has failed, and still has.
     fn has_failed(&self) -> bool {
-        self.announcement.outcome == Outcome::Failed && self.now.is_none()
+        self.announcement.outcome == Outcome::Failed && self.state_by_now.is_none()
     }
 
     /// The heading of the errors, if there are any. If the import has not failed, WorkSpaces may have fixed them.

@@ -3,27 +3,26 @@
 //! A [`Draft`] has everything that a message is built from. The texts for people (email, SMS, chat) lay out the same
 //! facts, which `facts` collects once.
 
-mod batch;
 mod chat;
 mod draft;
 mod durations;
-mod email;
 mod facts;
 mod origin;
+mod plain;
 mod remedies;
 mod safe;
 mod self_test;
-mod sms;
+mod sns;
 
 #[cfg(test)]
 pub(crate) use self::remedies::find;
+pub(crate) use self::{draft::Body, self_test::TestBody};
 pub use self::{
-    batch::{MAX_BYTES, into_batches},
-    draft::{Attribute, Draft, Message},
+    draft::Draft,
     origin::Origin,
     self_test::TestDraft,
+    sns::{Attribute, MAX_BYTES, Message, into_batches},
 };
-pub(crate) use self::{draft::Body, self_test::TestBody};
 
 #[cfg(test)]
 mod tests;

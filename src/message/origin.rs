@@ -8,8 +8,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Takes the account from the [ARN][arn] that the function was invoked by: it is not in Lambda's environment, and asking
-    /// STS would take a call.
+    /// Takes the account from the [ARN][arn] that the function was invoked by: it is not in Lambda's environment, and
+    /// asking STS would take a call.
     ///
     /// [arn]: https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html
     #[must_use]
@@ -31,7 +31,8 @@ impl Origin {
         &self.region
     }
 
-    /// The Region for people. It comes from the environment, so characters that could change the host of a link are removed.
+    /// The Region for people. It comes from the environment, so characters that could change the host of a link are
+    /// removed.
     pub(super) fn safe_region(&self) -> String {
         let is_safe = |character: &char| character.is_ascii_alphanumeric() || *character == '-';
         self.region.chars().filter(is_safe).collect()

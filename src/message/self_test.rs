@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::{
     Origin,
     chat::test_chat,
-    draft::{Attribute, Message, Protocols, json, subject},
     facts::minute,
     safe::one_line,
+    sns::{Attribute, Message, Protocols, json, subject},
 };
 use crate::import::Timestamp;
 

@@ -88,8 +88,8 @@ impl Response {
     }
 
     /// The response as JSON of at most `limit` bytes. If it is larger, the longest texts of descriptions are shortened
-    /// first, then whole descriptions are removed, the largest first, then causes are shortened, then names are removed. What
-    /// the next check needs is never removed.
+    /// first, then whole descriptions are removed, the largest first, then causes are shortened, then names are
+    /// removed. What the next check needs is never removed.
     #[must_use]
     pub fn into_json(mut self, limit: usize) -> Box<RawValue> {
         self.cut_texts(limit);
@@ -108,8 +108,8 @@ impl Response {
         json
     }
 
-    /// Cuts texts that cannot fit in any case. The next steps measure and write every byte, which would take longer than the
-    /// margin before Lambda's deadline for megabytes. They cut these texts further and mark them.
+    /// Cuts texts that cannot fit in any case. The next steps measure and write every byte, which would take longer
+    /// than the margin before Lambda's deadline for megabytes. They cut these texts further and mark them.
     fn cut_texts(&mut self, limit: usize) {
         let descriptions = self.imports.iter().filter_map(|import| import.record.description.as_ref());
         let lengths: Vec<usize> = descriptions.flat_map(CarriedDescription::text_lengths).collect();

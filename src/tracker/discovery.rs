@@ -17,8 +17,8 @@ use crate::{
     services::{SearchOutcome, Services},
 };
 
-/// How long a failed import is checked after the last write of its item, because it can be retried on the console. Nobody
-/// knows whether WorkSpaces then lists it again.
+/// How long a failed import is checked after the last write of its item, because it can be retried on the console.
+/// Nobody knows whether WorkSpaces then lists it again.
 const RECHECK_FAILED_FOR: Duration = Duration::from_hours(24);
 
 /// What there is to check.
@@ -65,9 +65,9 @@ async fn logged(what: &str, search: impl Future<Output = SearchOutcome>) -> Sear
     outcome
 }
 
-/// Selects what to check of the images that the ledger and the list name, each image once, beside the event's records. If
-/// there are more than `max_records` in all, about a quarter of the room is kept for images that are only listed: they
-/// are new. Returns what to check, and how many images were left out.
+/// Selects what to check of the images that the ledger and the list name, each image once, beside the event's records.
+/// If there are more than `max_records` in all, about a quarter of the room is kept for images that are only listed:
+/// they are new. Returns what to check, and how many images were left out.
 fn select(
     records: &[Record],
     unsettled: Vec<ImageId>,

@@ -1,6 +1,4 @@
-//! The flow: discover, recall, describe and compare, write what is owed, announce and mark as published, write
-//! names.
-//! [`Tracker::check`] shows it from top to bottom.
+//! The flow, one function for each step. [`Tracker::check`] shows it from top to bottom.
 
 mod discovery;
 mod tracked_import;
@@ -27,8 +25,8 @@ use crate::{
     time_budget::{Clock, TimeBudget},
 };
 
-/// The most batches of one wave of announcements. What they need to be built, signed, and marked is done again if Lambda ends
-/// the invocation meanwhile.
+/// The most batches of one wave of announcements. If Lambda ends the invocation during a wave, the next one repeats it,
+/// so it must be short.
 const MAX_BATCHES: usize = 4;
 
 /// Checks imports and announces what it finds.
@@ -132,15 +130,15 @@ impl<S: Services> Tracker<S> {
         // So far, only a failed read stops an import.
         let all_failed = imports.iter().all(|import| import.stage == Stage::Stopped);
         if all_failed {
-            fail_with(&imports, Service::DynamoDb)?;
+            fail_if_any(&imports, Service::DynamoDb)?;
         }
         Ok(imports)
     }
 
     /// Describes every import that needs a check and compares it with its record, which then owes what is due.
-    async fn describe(&self, imports: &mut [TrackedImport], context: &Context) -> Descriptions {
+    async fn describe(&self, imports: &mut [TrackedImport], context: &Context) -> DescribeCounts {
         let mut order: Vec<usize> = (0..imports.len()).filter(|&i| imports[i].stage == Stage::Open).collect();
-        let mut descriptions = Descriptions { due: order.len(), ..Descriptions::default() };
+        let mut descriptions = DescribeCounts { due: order.len(), ..DescribeCounts::default() };
         if order.is_empty() {
             return descriptions;
         }
@@ -176,12 +174,12 @@ impl<S: Services> Tracker<S> {
         let deadline = context.budget.record_until;
         let Writes { due, failed } = self.write(imports, context, deadline, TrackedImport::needs_write).await;
         // If items had to be written and none could be, the ledger is unusable.
-        if due > 0 && failed == due { fail_with(imports, Service::DynamoDb) } else { Ok(()) }
+        if due > 0 && failed == due { fail_if_any(imports, Service::DynamoDb) } else { Ok(()) }
     }
 
-    /// Publishes what is owed, and marks in the ledger what SNS has accepted, wave by wave: if Lambda ends the invocation,
-    /// only the last wave is announced again. The first wave is small and shows how long one takes. No wave starts that
-    /// would not end in time.
+    /// Publishes what is owed, and marks in the ledger what SNS has accepted, wave by wave: if Lambda ends the
+    /// invocation, only the last wave is announced again. The first wave is small and shows how long one takes. No wave
+    /// starts that would not end in time.
     async fn announce(&self, imports: &mut [TrackedImport], context: &Context) -> Result<(), Error> {
         let observed_at = context.clock.now();
         let mut owing = Vec::new();
@@ -230,7 +228,7 @@ impl<S: Services> Tracker<S> {
         }
         // A transient error does not fail the invocation: its response carries what is owed.
         let is_permanent = first_error(imports, Service::Sns).is_some_and(|error| !error.transient);
-        if has_owing && accepted == 0 && is_permanent { fail_with(imports, Service::Sns) } else { Ok(()) }
+        if has_owing && accepted == 0 && is_permanent { fail_if_any(imports, Service::Sns) } else { Ok(()) }
     }
 
     /// Builds the messages of the next wave, as long as there is time to publish them.
@@ -265,8 +263,8 @@ impl<S: Services> Tracker<S> {
         self.write(imports, context, context.budget.mark_until, TrackedImport::needs_mark).await;
     }
 
-    /// Writes names that have changed to the ledger. Names are for people, so a write that fails changes nothing else, and the
-    /// next discovery repeats it.
+    /// Writes names that have changed to the ledger. Names are for people, so a write that fails changes nothing else,
+    /// and the next discovery repeats it.
     async fn write_names(&self, imports: &[TrackedImport], context: &Context) {
         let at = context.clock.now();
         let renamed = imports.iter().filter_map(|import| Some((import, import.renamed_item()?)));
@@ -295,9 +293,9 @@ impl<S: Services> Tracker<S> {
         let at = context.clock.now();
         let due = imports.iter().enumerate().filter(|(_, import)| is_due(import));
         let outcomes: Vec<(usize, Item, WriteOutcome)> = stream::iter(due)
-            .map(|(index, TrackedImport { record, item: current, .. })| async move {
-                let item = Item::next(current.as_ref(), record.checkpoint.clone(), record.name.clone());
-                let write = Write { image_id: &record.image_id, item: &item, expected: version(current.as_ref()), at };
+            .map(|(index, TrackedImport { record, item: known, .. })| async move {
+                let item = Item::next(known.as_ref(), record.checkpoint.clone(), record.name.clone());
+                let write = Write { image_id: &record.image_id, item: &item, expected: version(known.as_ref()), at };
                 let outcome = self.services.write_item(write, deadline).await;
                 (index, item, outcome)
             })
@@ -340,7 +338,7 @@ impl<S: Services> Tracker<S> {
 
 /// What became of describing the imports of an event.
 #[derive(Clone, Copy, Debug, Default)]
-struct Descriptions {
+struct DescribeCounts {
     /// How many imports had to be described.
     due: usize,
     /// How many calls were sent.
@@ -348,8 +346,9 @@ struct Descriptions {
     succeeded: usize,
 }
 
-impl Descriptions {
-    /// Fails an invocation that learned nothing and announced nothing. The outcome of a settled record is worth a response.
+impl DescribeCounts {
+    /// Fails an invocation that learned nothing and announced nothing. The outcome of a settled record is worth a
+    /// response.
     ///
     /// # Errors
     /// The first error of WorkSpaces, in the event's order, or [`Error::Deadline`] if no call was sent.
@@ -361,7 +360,7 @@ impl Descriptions {
         }
         match imports.iter().find_map(|import| import.not_sent) {
             Some(why) if self.sent == 0 => Err(Error::Deadline(why)),
-            _ => fail_with(imports, Service::WorkSpaces),
+            _ => fail_if_any(imports, Service::WorkSpaces),
         }
     }
 }
@@ -377,7 +376,7 @@ struct Writes {
 ///
 /// # Errors
 /// That error.
-fn fail_with(imports: &[TrackedImport], service: Service) -> Result<(), Error> {
+fn fail_if_any(imports: &[TrackedImport], service: Service) -> Result<(), Error> {
     match first_error(imports, service) {
         Some(error) => Err(Error::Call(error.clone())),
         None => Ok(()),

@@ -14,7 +14,8 @@ use crate::{
 /// One import on its way through the flow.
 pub(super) struct TrackedImport {
     pub(super) record: Record,
-    /// The checkpoint as recalled, or as it was after SNS accepted what was owed. The record never falls behind it.
+    /// The last checkpoint that is certain: as recalled, and then as of the last announcement that SNS accepted. A record
+    /// whose write is lost falls back to it.
     confirmed: Checkpoint,
     /// The ledger's item, as last read or written. `None` if there is none.
     pub(super) item: Option<Item>,
@@ -44,17 +45,19 @@ pub(super) struct TrackedImport {
 pub(super) enum Stage {
     /// The import is completed, so there is nothing to check.
     Completed,
-    /// The import is checked, and what it owes is announced. Both are tried, whatever becomes of the other.
+    /// The import is checked, and what it owes is announced. What it already owes is announced even if it cannot be
+    /// described.
     Open,
-    /// The ledger cannot be used for this import, or another invocation was first. Nothing more is done in this invocation.
+    /// The ledger cannot be used for this import, or another invocation was first. Nothing more is done in this
+    /// invocation.
     Stopped,
     /// The image was not made by an import. It is not in the response.
     NotAnImport,
 }
 
 impl TrackedImport {
-    /// Combines a record with its item in the ledger. If the item could not be read, nothing is done for this import. The name
-    /// is what the event says, else what discovery saw, else what the ledger has.
+    /// Combines a record with its item in the ledger. If the item could not be read, nothing is done for this import.
+    /// The name is what the event says, else what discovery saw, else what the ledger has.
     pub(super) fn recall(
         mut record: Record,
         item: Option<Result<Item, CallError>>,
@@ -76,8 +79,8 @@ impl TrackedImport {
         let is_renamed = item.is_some() && record.name.is_none() && listed_name.is_some() && listed_name != stored_name;
         record.name = record.name.or(listed_name).or(stored_name);
         // An event that names the image without `Listed` says that it is an import. So does an item.
-        let may_be_listed = if is_discovered { true } else { was_listed };
-        if record.checkpoint.listed && !(may_be_listed && record.checkpoint.is_only_listed()) {
+        let stays_listed = (is_discovered || was_listed) && record.checkpoint.is_only_listed();
+        if record.checkpoint.listed && !stays_listed {
             record.checkpoint = Checkpoint { listed: false, state: None, ..record.checkpoint };
         }
         let mut import = Self {
@@ -103,8 +106,8 @@ impl TrackedImport {
 
     /// Takes what the service said about the import. The record then owes what is due.
     pub(super) fn observe(&mut self, observation: Observation, now: Timestamp, stall_after: Option<Duration>) {
-        // An image that was only listed and has no import was made by `CreateWorkspaceImage`, `CopyWorkspaceImage`, and the
-        // like. This is an assumption: AWS does not document how the service answers for such an image.
+        // An image that was only listed and has no import was made by `CreateWorkspaceImage`, `CopyWorkspaceImage`, and
+        // the like. This is an assumption: AWS does not document how the service answers for such an image.
         if self.record.checkpoint.listed && matches!(observation, Observation::NotFound) {
             self.stage = Stage::NotAnImport;
             if self.item.is_some() {
@@ -121,9 +124,10 @@ impl TrackedImport {
         if self.stage == Stage::Open { self.record.checkpoint.owed.as_ref() } else { None }
     }
 
-    /// Whether the ledger has to be written before anything is published. What is owed is written each time, even if the
-    /// ledger owes it already: of several invocations, only the one whose write succeeds may publish. A listed image that
-    /// could not be described is written, too, because it may have left the list of images before the next check.
+    /// Whether the ledger has to be written before anything is published. What is owed is written each time, even if
+    /// the ledger owes it already: of several invocations, only the one whose write succeeds may publish. A listed
+    /// image that could not be described is written, too, because it may have left the list of images before the next
+    /// check.
     pub(super) fn needs_write(&self) -> bool {
         let has_changed = self.record.checkpoint != self.confirmed;
         match self.stage {
@@ -141,8 +145,8 @@ impl TrackedImport {
         self.stage == Stage::Open && self.is_unmarked
     }
 
-    /// The item with the name that discovery saw, if the ledger has another one and nothing else has to be written. It keeps
-    /// its version, so that the write of another invocation still succeeds.
+    /// The item with the name that discovery saw, if the ledger has another one and nothing else has to be written. It
+    /// keeps its version, so that the write of another invocation still succeeds.
     pub(super) fn renamed_item(&self) -> Option<Item> {
         let item = self.item.as_ref()?;
         let is_due = self.stage == Stage::Open && self.is_renamed && item.name != self.record.name;
@@ -176,18 +180,20 @@ impl TrackedImport {
             self.record.check_error = None;
         }
         if let Some(current) = &self.current {
-            self.record.follow(current, self.item.is_some());
+            // With a ledger, the write before publishing has left an item.
+            let has_ledger = self.item.is_some();
+            self.record.follow(current, has_ledger);
         }
     }
 
-    /// The item was changed or deleted after it was read, usually by another invocation. The current item is adopted if it
-    /// takes precedence over what is known to be announced or owed. Otherwise, adopting it would use a number twice or
-    /// drop an announcement.
+    /// The item was changed or deleted after it was read, usually by another invocation. The current item is adopted if
+    /// it takes precedence over what is known to be announced or owed. Otherwise, adopting it would use a number twice
+    /// or drop an announcement.
     ///
     /// # Errors
     /// If the item is as expected, so that the table should have accepted the write.
-    pub(super) fn resolve_lost_write(&mut self, current: Option<Item>) -> Result<(), CallError> {
-        let (expected, found) = (version(self.item.as_ref()), version(current.as_ref()));
+    pub(super) fn resolve_lost_write(&mut self, winner: Option<Item>) -> Result<(), CallError> {
+        let (expected, found) = (version(self.item.as_ref()), version(winner.as_ref()));
         tracing::info!(
             ImageId = self.record.image_id.as_str(),
             Name = self.name(),
@@ -199,11 +205,11 @@ impl TrackedImport {
             let message = "the table rejected a write although the item is as expected";
             return Err(CallError::bad_response(Service::DynamoDb, message));
         }
-        self.record.checkpoint = match &current {
-            Some(current) if takes_precedence(&current.checkpoint, &self.confirmed) => current.checkpoint.clone(),
+        self.record.checkpoint = match &winner {
+            Some(winner) if takes_precedence(&winner.checkpoint, &self.confirmed) => winner.checkpoint.clone(),
             _ => self.confirmed.clone(),
         };
-        self.item = current;
+        self.item = winner;
         self.stage = Stage::Stopped;
         Ok(())
     }

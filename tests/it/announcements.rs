@@ -1,4 +1,5 @@
-//! The SNS messages that the function publishes: their texts, attributes, batches and limits (section "SNS message" of the contract).
+//! The SNS messages that the function publishes: their texts, attributes, batches and limits (section "SNS message" of
+//! the contract).
 //!
 //! `cargo test --locked --test it announcements::`
 

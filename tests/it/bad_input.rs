@@ -44,8 +44,8 @@ async fn send(rig: &Rig, payload: Vec<u8>) -> Result<Value, FunctionError> {
     rig.send(payload, Duration::from_secs(30)).await
 }
 
-/// Sends each payload to one process and compares the error message. After each, asserts that the function has called no
-/// service, and that it still handles a valid event.
+/// Sends each payload to one process and compares the error message. After each, asserts that the function has called
+/// no service, and that it still handles a valid event.
 async fn refuses<'a>(stage: Setup, cases: impl IntoIterator<Item = Case<'a>>) {
     let rig = rig(stage).await;
     for (name, payload, message) in cases {

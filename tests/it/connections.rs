@@ -113,7 +113,8 @@ async fn behind_proxies() -> (Rig, [Proxy; 3]) {
     (rig, proxies)
 }
 
-/// Makes each proxy answer like this to everything on its first connection, as a broken host behind a load balancer does.
+/// Makes each proxy answer like this to everything on its first connection, as a broken host behind a load balancer
+/// does.
 fn break_first_connections(proxies: &[Proxy], reply: &Reply) {
     for proxy in proxies {
         let reply = reply.clone();

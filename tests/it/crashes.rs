@@ -1,4 +1,5 @@
-//! Kills the function at random points of its invocations and checks what its subscribers and the ledger have afterwards.
+//! Kills the function at random points of its invocations and checks what its subscribers and the ledger have
+//! afterwards.
 //!
 //! ```sh
 //! cargo test --locked --test it crashes:: -- --nocapture              # prints where the kills hit, and the seed
@@ -34,7 +35,8 @@ const IMAGES: usize = 3;
 /// The most invocations to start for each one that is killed before it responds.
 const ATTEMPTS: usize = 10;
 
-/// The longest delay of a write or a publish, in milliseconds. Without delays, almost no kill would fall between two calls.
+/// The longest delay of a write or a publish, in milliseconds. Without delays, almost no kill would fall between two
+/// calls.
 const LATENCY_MS: u64 = 40;
 
 const STATES: [&str; 4] = ["PENDING", "VALIDATING", "GENERALIZING", "PUBLISHING"];
@@ -94,7 +96,8 @@ impl Image {
         self.item["Sequence"].as_u64().unwrap_or_default()
     }
 
-    /// Reads the item again. Returns the window in which the invocation since the last read ended: an index of `WINDOWS`.
+    /// Reads the item again. Returns the window in which the invocation since the last read ended: an index of
+    /// `WINDOWS`.
     async fn read_item(&mut self, table: &Table, deliveries_before: &BTreeMap<u64, usize>) -> usize {
         let item = table.json(&self.id).await.unwrap_or_default();
         let (before, owed_before) = (self.marked(), self.item["Owed"].clone());

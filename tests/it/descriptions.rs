@@ -1,4 +1,5 @@
-//! How a description of WorkSpaces appears in a record: its members, times and image source (section "Response" of the contract).
+//! How a description of WorkSpaces appears in a record: its members, times and image source (section "Response" of the
+//! contract).
 //!
 //! `cargo test --locked --test it descriptions::`
 

@@ -1,4 +1,5 @@
-//! The forms of an event, and errors in them (section "Event" of the contract). `bad_input` has the exact error messages.
+//! The forms of an event, and errors in them (section "Event" of the contract). `bad_input` has the exact error
+//! messages.
 //!
 //! `cargo test --locked --test it events::`
 

@@ -1,5 +1,5 @@
-//! Lambda freezes a function between invocations, for seconds or minutes. Meanwhile, its idle connections can end, and it
-//! cannot notice. The next invocation must not suffer from that.
+//! Lambda freezes a function between invocations, for seconds or minutes. Meanwhile, its idle connections can end, and
+//! it cannot notice. The next invocation must not suffer from that.
 //!
 //! `cargo test --locked --test it frozen::`
 
@@ -45,8 +45,8 @@ impl Function {
         self.servers().map(Server::connections)
     }
 
-    /// Freezes the function for a time, while the connections to some services end. Then, the import has a new state, and
-    /// an invocation wakes the function up. Asserts that it announces the state once and that it has opened one new
+    /// Freezes the function for a time, while the connections to some services end. Then, the import has a new state,
+    /// and an invocation wakes the function up. Asserts that it announces the state once and that it has opened one new
     /// connection to each of those services. Returns how long it took.
     async fn invoke_after(&mut self, freeze: Duration, ending: Ending, ended: [bool; 3]) -> Duration {
         let (before, context) = (self.connections(), format!("{ending:?} {ended:?} after {:?}", self.expected));

@@ -11,8 +11,10 @@
 //! | `ledger` | the DynamoDB table |
 //! | `discovery` | imports that no event names |
 //! | `names`, `self_test` | the names of images, and the self-test |
-//! | `errors`, `configuration`, `logs`, `connections`, `release` | errors, environment variables, output, init, the binary |
-//! | `properties`, `fuzzed`, `simulation`, `faults`, `frozen`, `crashes`, `load` | random input, failing services, lost connections, kills, load |
+//! | `errors`, `configuration`, `logs` | errors, environment variables, output |
+//! | `connections`, `release` | Init, the release binary |
+//! | `properties`, `fuzzed`, `simulation` | random input, random courses of events |
+//! | `faults`, `frozen`, `crashes`, `load` | failing services, lost connections, kills, load |
 //!
 //! `cargo test --locked --test it` runs all of them; `cargo test --locked --test it events::` runs one module. The
 //! emulators need `.venv`, which `make setup` creates. Set `BOOTSTRAP` to the path of another binary to test that one.

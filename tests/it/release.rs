@@ -1,5 +1,5 @@
-//! What must hold for the release binary, too. `make test` runs these tests twice: on the binary of the test profile, and
-//! on the release binary that users deploy, which `BOOTSTRAP` names:
+//! What must hold for the release binary, too. `make test` runs these tests twice: on the binary of the test profile,
+//! and on the release binary that users deploy, which `BOOTSTRAP` names:
 //!
 //! `BOOTSTRAP=target/lambda/bootstrap/bootstrap cargo test --locked --test it release::`
 

@@ -1,5 +1,5 @@
-//! The JSON Schemas in `docs/schema/`: generated from the types, held equal to them, and true of what goes in and out. The
-//! schema of events accepts the same events as the parser.
+//! The JSON Schemas in `docs/schema/`: generated from the types, held equal to them, and true of what goes in and out.
+//! The schema of events accepts the same events as the parser.
 
 use std::{cell::Cell, path::Path};
 

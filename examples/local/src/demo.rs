@@ -141,8 +141,8 @@ async fn track(imports: &[Import], services: &Services, display: Display) -> any
     bail!("the imports never settled")
 }
 
-/// The response as the next event, one step of the simulated clock later. The function uses the real clock, so the time since
-/// which an image is missing moves into the past instead.
+/// The response as the next event, one step of the simulated clock later. The function uses the real clock, so the time
+/// since which an image is missing moves into the past instead.
 fn aged(mut response: Value) -> anyhow::Result<Value> {
     for record in response["Imports"].as_array_mut().into_iter().flatten() {
         if let Some(since) = record["Missing"].as_str() {

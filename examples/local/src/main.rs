@@ -38,8 +38,8 @@ const CLOSED_PIPE: u8 = 141;
 /// if an announcement is missing or wrong. It needs no AWS account.
 ///
 /// The exit code is 0 on success, 1 if an import or a check of the self-test has failed (or, without options, if the
-/// announcements are wrong), 2 if the imports could not be checked, 130 after Ctrl-C, and 141 if the reader of the output has gone. Colors
-/// appear only on a terminal, and not if `NO_COLOR` is set.
+/// announcements are wrong), 2 if the imports could not be checked, 130 after Ctrl-C, and 141 if the reader of the
+/// output has gone. Colors appear only on a terminal, and not if `NO_COLOR` is set.
 // Each bool is an option of the command line.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Debug, Parser)]

@@ -7,8 +7,8 @@ pub enum Ending {
     Close,
     /// The server resets them (RST).
     Reset,
-    /// The server seems to keep them, but answers the next bytes on them with a reset (RST). A NAT gateway does so when a
-    /// connection was idle for too long.
+    /// The server seems to keep them, but answers the next bytes on them with a reset (RST). A NAT gateway does so when
+    /// a connection was idle for too long.
     Forget,
     /// The server keeps them, but never reads from them or answers on them again, as if every packet were lost.
     Silence,

@@ -36,8 +36,8 @@ pub enum Fault {
     NoAnswer,
     /// The server sends status 200 and a body that is neither JSON, nor XML, nor UTF-8.
     Garbage,
-    /// The server sends status 200 and the headers at once. The body, an empty JSON object padded with spaces, trickles in
-    /// over this duration.
+    /// The server sends status 200 and the headers at once. The body, an empty JSON object padded with spaces, trickles
+    /// in over this duration.
     SlowBody(Duration),
     /// The server sends status 200 and a chunked body of spaces that never ends.
     Endless,

@@ -29,13 +29,13 @@ use crate::{
 /// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>. This leaves room for a slow machine.
 const INIT: Duration = Duration::from_secs(15);
 
-/// How long an invocation may run past its deadline before [`invoke`](RuntimeApi::invoke) gives up. Lambda would stop the
-/// sandbox at the deadline; here the test fails.
+/// How long an invocation may run past its deadline before [`invoke`](RuntimeApi::invoke) gives up. Lambda would stop
+/// the sandbox at the deadline; here the test fails.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The maximum size of a response in bytes. The documented quota is 6 MB:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>. The exact number is the one in Lambda's error
-/// message.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>. The exact number is the one in Lambda's
+/// error message.
 const MAX_RESPONSE: usize = 6_291_556;
 
 /// Sends invocations to a function and returns its responses. The function may take several at once.

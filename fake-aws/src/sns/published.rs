@@ -26,8 +26,8 @@ pub struct Published {
 }
 
 impl Published {
-    /// The text that a subscriber with this protocol (`sqs`, `email`, `sms`, …) receives. If the message has JSON structure,
-    /// this is the protocol's own text, or else `default`. `None` if such a message is malformed.
+    /// The text that a subscriber with this protocol (`sqs`, `email`, `sms`, …) receives. If the message has JSON
+    /// structure, this is the protocol's own text, or else `default`. `None` if such a message is malformed.
     #[must_use]
     pub fn body(&self, protocol: &str) -> Option<String> {
         if self.message_structure.as_deref() != Some("json") {

@@ -1,10 +1,10 @@
-//! The chain of certificates that AWS's endpoints send: RSA keys of 2048 bits, and signatures with SHA-256. A client that
-//! trusts the root checks two signatures of the chain, as it does with AWS.
+//! The chain of certificates that AWS's endpoints send: RSA keys of 2048 bits, and signatures with SHA-256. A client
+//! that trusts the root checks two signatures of the chain, as it does with AWS.
 //!
 //! Since [2024](https://aws.amazon.com/blogs/security/acm-will-no-longer-cross-sign-certificates-with-starfield-class-2-starting-august-2024/),
-//! a server of AWS sends three certificates: its own, that of an intermediate authority (such as `Amazon RSA 2048 M02`),
-//! and that of `Amazon Root CA 1`, signed by the older root `Starfield Services Root Certificate Authority - G2`. Most
-//! clients trust `Amazon Root CA 1` itself. They receive the third certificate but do not use it.
+//! a server of AWS sends three certificates: its own, that of an intermediate authority (such as `Amazon RSA 2048
+//! M02`), and that of `Amazon Root CA 1`, signed by the older root `Starfield Services Root Certificate Authority -
+//! G2`. Most clients trust `Amazon Root CA 1` itself. They receive the third certificate but do not use it.
 
 use rcgen::{
     Certificate, CertificateParams, Error, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256,
@@ -12,8 +12,8 @@ use rcgen::{
 
 use super::{authority, server};
 
-// Ring cannot generate RSA keys. `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048` made these. They are public,
-// protect nothing, and must never be trusted outside of tests.
+// Ring cannot generate RSA keys. `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048` made these. They are
+// public, protect nothing, and must never be trusted outside of tests.
 const ROOT_KEY: &str = include_str!("keys/root.pem");
 const INTERMEDIATE_KEY: &str = include_str!("keys/intermediate.pem");
 const SERVER_KEY: &str = include_str!("keys/server.pem");

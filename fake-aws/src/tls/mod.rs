@@ -17,8 +17,8 @@ use tokio_rustls::{
     },
 };
 
-/// A certificate authority and a server certificate for `localhost` and `127.0.0.1`. Callers have to be told to trust the
-/// authority.
+/// A certificate authority and a server certificate for `localhost` and `127.0.0.1`. Callers have to be told to trust
+/// the authority.
 #[derive(Clone)]
 pub struct Tls {
     /// The authority's certificate in PEM format. A caller that trusts it trusts the server.
@@ -42,9 +42,9 @@ impl Tls {
         Self::serve(&root, &[certificate], &key)
     }
 
-    /// Creates a chain of RSA certificates like that of AWS's endpoints: a server certificate, an intermediate authority,
-    /// and a root, whose certificate is [`ca_pem`](Self::ca_pem). For measurements: a client checks as many signatures, of
-    /// the same kind, as with AWS. The keys are the same in every call.
+    /// Creates a chain of RSA certificates like that of AWS's endpoints: a server certificate, an intermediate
+    /// authority, and a root, whose certificate is [`ca_pem`](Self::ca_pem). For measurements: a client checks as many
+    /// signatures, of the same kind, as with AWS. The keys are the same in every call.
     ///
     /// # Errors
     /// Fails if rustls rejects the certificates.
@@ -61,8 +61,8 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .and_then(|config| config.with_no_client_auth().with_single_cert(chain, private))
             .map_err(io::Error::other)?;
-        // All simulated services share one host name, unlike AWS endpoints. Without tickets, a client cannot resume a session
-        // from one service with another, so it does as many full handshakes as it does with AWS.
+        // All simulated services share one host name, unlike AWS endpoints. Without tickets, a client cannot resume a
+        // session from one service with another, so it does as many full handshakes as it does with AWS.
         server.send_tls13_tickets = 0;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { ca_pem: root.pem(), server: Arc::new(server) })

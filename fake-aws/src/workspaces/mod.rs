@@ -1,5 +1,5 @@
-//! Amazon `WorkSpaces`, limited to image imports, listing images, and creating bundles. The emulators that the tests use do
-//! not support these operations.
+//! Amazon `WorkSpaces`, limited to image imports, listing images, and creating bundles. The emulators that the tests
+//! use do not support these operations.
 
 mod answer;
 mod creation;
@@ -32,11 +32,11 @@ use crate::{
     service::{FakeService, Handle},
 };
 
-/// Serves `DescribeCustomWorkspaceImageImport` with answers defined per image and `DescribeWorkspaceImages` with the images
-/// that have such answers, and records every call.
+/// Serves `DescribeCustomWorkspaceImageImport` with answers defined per image and `DescribeWorkspaceImages` with the
+/// images that have such answers, and records every call.
 ///
-/// `ImportCustomWorkspaceImage` and `CreateWorkspaceBundle` succeed, unless an answer is defined for the name of the image
-/// or the bundle. Any other operation returns `UnknownOperationException`.
+/// `ImportCustomWorkspaceImage` and `CreateWorkspaceBundle` succeed, unless an answer is defined for the name of the
+/// image or the bundle. Any other operation returns `UnknownOperationException`.
 pub type WorkSpaces = FakeService<Backend>;
 
 /// A call of `DescribeCustomWorkspaceImageImport` that was received.
@@ -112,14 +112,14 @@ impl WorkSpaces {
         lock(&self.backend.answers).latency = latency;
     }
 
-    /// Limits calls to this rate, with a burst of one second's worth, or removes the limit. Calls beyond it return a 400
-    /// `ThrottlingException`. They do not use up scripted answers.
+    /// Limits calls to this rate, with a burst of one second's worth, or removes the limit. Calls beyond it return a
+    /// 400 `ThrottlingException`. They do not use up scripted answers.
     pub fn set_rate_limit(&self, per_second: Option<u32>) {
         lock(&self.backend.answers).rate_limit = per_second.map(|rate| RateLimit::new(rate, Instant::now()));
     }
 
-    /// Lists this image in this state (`PENDING`, `AVAILABLE` or `ERROR`), or not at all. An image that has an answer of its
-    /// own is otherwise listed in the state that follows from its next answer, and other images are not listed.
+    /// Lists this image in this state (`PENDING`, `AVAILABLE` or `ERROR`), or not at all. An image that has an answer
+    /// of its own is otherwise listed in the state that follows from its next answer, and other images are not listed.
     pub fn list(&self, image_id: &str, state: Option<&str>) {
         lock(&self.backend.answers).listed.insert(image_id.to_owned(), state.map(str::to_owned));
     }
@@ -146,13 +146,15 @@ impl WorkSpaces {
         lock(&self.backend.answers).page_size = images;
     }
 
-    /// Every call that listed images since the start or the last [`clear_calls`](Self::clear_calls), in order of arrival.
+    /// Every call that listed images since the start or the last [`clear_calls`](Self::clear_calls), in order of
+    /// arrival.
     #[must_use]
     pub fn list_calls(&self) -> Vec<ListCall> {
         lock(&self.backend.list_calls).clone()
     }
 
-    /// Every call that described an import since the start or the last [`clear_calls`](Self::clear_calls), in order of arrival.
+    /// Every call that described an import since the start or the last [`clear_calls`](Self::clear_calls), in order of
+    /// arrival.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.backend.calls).clone()

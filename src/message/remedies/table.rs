@@ -5,8 +5,8 @@ use super::{
     Remedy,
 };
 
-/// One row per meaning. The codes are those of [`WorkspaceImageErrorDetailCode`][codes] and those that only the guide names.
-/// The texts contain nothing that a chat application treats as markup.
+/// One row per meaning. The codes are those of [`WorkspaceImageErrorDetailCode`][codes] and those that only the guide
+/// names. The texts contain nothing that a chat application treats as markup.
 ///
 /// [codes]: https://docs.aws.amazon.com/workspaces/latest/api/API_ErrorDetails.html
 pub(super) static REMEDIES: &[Remedy] = &[

@@ -148,7 +148,8 @@ impl Cell {
     pub(super) fn exists(&self) -> bool {
         match (&self.fault, self.expected) {
             (_, Expected::NotApplicable) => false,
-            // A wrong endpoint fails the first read of DynamoDB, so there is no write, and a scan is not all that fails.
+            // A wrong endpoint fails the first read of DynamoDB, so there is no write, and a scan is not all that
+            // fails.
             (InjectedFault::Endpoint(_), _) => {
                 !matches!(self.call, Call::Scan | Call::RecordOwed | Call::MarkPublished)
             }
@@ -253,7 +254,8 @@ impl Cell {
     /// What was announced. Leaves out repeats with the same ID if the fault may cause them.
     fn announced(&self, services: &Services) -> Vec<String> {
         let mut announced = services.announced();
-        // The announcement is repeated if the function does not learn that SNS accepted it, or cannot mark it as published.
+        // The announcement is repeated if the function does not learn that SNS accepted it, or cannot mark it as
+        // published.
         let may_repeat = match self.call {
             Call::Publish => matches!(self.fault, InjectedFault::ResponseLost),
             Call::MarkPublished => true,

@@ -95,8 +95,8 @@ async fn the_function_adopts_the_time_of_a_service_after_one_refusal() {
     report.print().await;
 }
 
-/// A clock is corrected, back or forward, by more than a signature allows. The function has signed with the old difference
-/// until then.
+/// A clock is corrected, back or forward, by more than a signature allows. The function has signed with the old
+/// difference until then.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_function_adopts_the_time_of_a_clock_that_was_corrected() {
     let table = ministack().table().await;

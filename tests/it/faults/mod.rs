@@ -1,4 +1,5 @@
-//! The function while WorkSpaces, SNS or DynamoDB fail: proxies in front of the services inject faults into single calls.
+//! The function while WorkSpaces, SNS or DynamoDB fail: proxies in front of the services inject faults into single
+//! calls.
 //!
 //! - `table`: all faults and the expected results; read this first
 //! - `cell`: what the test does, and what must hold, for one fault on one call

@@ -14,8 +14,8 @@ use tokio::{
 
 use crate::support::Rig;
 
-/// How many tests run concurrently, in all tables together. Deadlines are short, and more functions would slow each other
-/// down.
+/// How many tests run concurrently, in all tables together. Deadlines are short, and more functions would slow each
+/// other down.
 const CONCURRENCY: usize = 8;
 
 static PERMITS: Semaphore = Semaphore::const_new(CONCURRENCY);
@@ -23,7 +23,8 @@ static PERMITS: Semaphore = Semaphore::const_new(CONCURRENCY);
 /// What an invocation returned, and how long it took.
 #[derive(Clone, Debug)]
 pub(super) struct InvocationResult {
-    /// `success`, `CheckError` or `DiscoverError` and its name, or the name of the error that the invocation failed with.
+    /// `success`, `CheckError` or `DiscoverError` and its name, or the name of the error that the invocation failed
+    /// with.
     pub(super) name: String,
     /// The error's message.
     pub(super) message: String,
@@ -38,8 +39,8 @@ impl InvocationResult {
         Self::of_event(rig, &json!({"Imports": [record]}), deadline).await
     }
 
-    /// Invokes the function, and asserts that it responds early enough before the deadline. The name of the result depends
-    /// on the first record.
+    /// Invokes the function, and asserts that it responds early enough before the deadline. The name of the result
+    /// depends on the first record.
     pub(super) async fn of_event(rig: &Rig, event: &Value, deadline: Duration) -> Self {
         let begun = Instant::now();
         let result = rig.try_invoke(event, deadline).await;

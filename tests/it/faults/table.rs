@@ -21,7 +21,8 @@ pub(super) enum InjectedFault {
     Delay(Duration),
     /// The service responds with this HTTP status and an error. The codes are those of WorkSpaces, SNS and DynamoDB.
     Error(u16, [&'static str; 3]),
-    /// The service's clock is [hours ahead](super::clock::AHEAD), so it rejects the function's signatures with these codes.
+    /// The service's clock is [hours ahead](super::clock::AHEAD), so it rejects the function's signatures with these
+    /// codes.
     Clock([&'static str; 3]),
     /// The function is configured with a wrong endpoint.
     Endpoint(WrongEndpoint),
@@ -76,7 +77,8 @@ pub(super) fn table_of_faults() -> Vec<Row> {
     const EXPIRED: [&str; 3] = ["ExpiredTokenException", "ExpiredToken", "ExpiredTokenException"];
     const SKEWED: [&str; 3] = ["InvalidSignatureException", "SignatureDoesNotMatch", "InvalidSignatureException"];
     vec![
-        //  Name                       Fault                                                 First call              Every call
+        //  Name                       Fault                                                 First call
+        // Every call
         Row("no first byte",           Connection(Fault::NoAnswer),                          Success,                Fails("Timeout")),
         Row("slow body",               Connection(Fault::SlowBody(Duration::from_mins(1))),  Success,                Fails("Timeout")),
         Row("first byte after 200 ms", Delay(Duration::from_millis(200)),                    Success,                Success),

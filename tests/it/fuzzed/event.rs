@@ -76,7 +76,8 @@ fn check_round_trip(records: &[Record]) {
     assert!(again.iter().map(parts).eq(records.iter().map(parts)), "{records:?} came back as {again:?}");
 }
 
-/// Asserts that an error message is a single line of limited length, and that each part names a place or what is expected.
+/// Asserts that an error message is a single line of limited length, and that each part names a place or what is
+/// expected.
 fn check_error(error: &Error) {
     let Error::InvalidEvent(message) = error else { panic!("{error:?}") };
     assert!(message.len() <= 4096 && !message.chars().any(char::is_control), "{message}");

@@ -1,7 +1,7 @@
 //! Checks that must hold for any bytes: as an event, as the response of a service, and as a record.
 //!
-//! The fuzz targets in `tests/fuzz/` use these checks to look for bytes that break them (`make fuzz`). The tests here run them on
-//! the files in `tests/fuzz/corpus`, so that a bug that was found once stays fixed.
+//! The fuzz targets in `tests/fuzz/` use these checks to look for bytes that break them (`make fuzz`). The tests here
+//! run them on the files in `tests/fuzz/corpus`, so that a bug that was found once stays fixed.
 //!
 //! `cargo test --locked --test it fuzzed::`; the output of a failing test ends with the path of the file.
 

@@ -1,7 +1,8 @@
 //! Any record with any description: the message and the response stay within their limits.
 //!
-//! The first byte says how many images have the record, the second how often the texts of the description are repeated, so
-//! that a few bytes can exceed the limits. The record follows, up to the end of the line. The rest is the description.
+//! The first byte says how many images have the record, the second how often the texts of the description are repeated,
+//! so that a few bytes can exceed the limits. The record follows, up to the end of the line. The rest is the
+//! description.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A ledger that stops responding during a large event: the function still responds before the deadline. The last writes
-//! use all the time that they have, so only the time that is reserved for the response is left.
+//! A ledger that stops responding during a large event: the function still responds before the deadline. The last
+//! writes use all the time that they have, so only the time that is reserved for the response is left.
 
 use std::time::Duration;
 

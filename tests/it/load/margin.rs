@@ -1,6 +1,6 @@
-//! The margin before the deadline, with the CPU time of a 128 MB function and failed imports with long error details, which
-//! are the most work to announce. `MARGIN=all` runs the whole table, which takes a few minutes. `RECORDS` puts more into
-//! each event than the function has time for.
+//! The margin before the deadline, with the CPU time of a 128 MB function and failed imports with long error details,
+//! which are the most work to announce. `MARGIN=all` runs the whole table, which takes a few minutes. `RECORDS` puts
+//! more into each event than the function has time for.
 //!
 //! `MARGIN=all cargo test --locked --test it load::margin:: -- --nocapture`
 
@@ -39,7 +39,8 @@ async fn the_response_is_in_time_whatever_the_size_of_the_descriptions() {
     }
 }
 
-/// Sends an event and asserts that the response leaves the margin of the contract, and that what SNS accepted is marked.
+/// Sends an event and asserts that the response leaves the margin of the contract, and that what SNS accepted is
+/// marked.
 async fn check(records: usize, kilobytes: usize, timeout: Duration, concurrency: usize, has_ledger: bool) {
     let Some(quota) = quota() else { return };
     let (setup, table) = fake_table::stage(None).await;

@@ -1,8 +1,9 @@
-//! The function under load: many records in one event, many invocations of one process, a fraction of a CPU, and a service
-//! that throttles.
+//! The function under load: many records in one event, many invocations of one process, a fraction of a CPU, and a
+//! service that throttles.
 //!
-//! Every response must leave the margin before the deadline ([`Rig::try_invoke`](crate::support::Rig::try_invoke)). Apart
-//! from that, only `throttling` asserts speed: how the rate of calls changes. `make soak` runs larger tests on the release binary:
+//! Every response must leave the margin before the deadline ([`Rig::try_invoke`](crate::support::Rig::try_invoke)).
+//! Apart from that, only `throttling` asserts speed: how the rate of calls changes. `make soak` runs larger tests on
+//! the release binary:
 //!
 //! ```sh
 //! cargo test --locked --test it load:: -- --nocapture    # prints tables with the measurements

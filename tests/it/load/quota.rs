@@ -75,8 +75,8 @@ async fn finish(storage: &str, stage: Setup) {
     limit(&quota, &rig);
 
     let mut next = new_records(records);
-    // A publish that was cut off may have reached SNS, and an announcement that could not be marked is still owed. Both are
-    // repeated.
+    // A publish that was cut off may have reached SNS, and an announcement that could not be marked is still owed. Both
+    // are repeated.
     let mut repeatable = BTreeSet::new();
     let mut writes_timed_out = false;
     for timeout in [SHORT; INVOCATIONS].into_iter().chain([LONG]) {
@@ -99,7 +99,8 @@ async fn finish(storage: &str, stage: Setup) {
                 repeatable.insert(first_id(record, "VALIDATING"));
             } else if record["Sequence"] == 0 {
                 let mut expected = before.clone();
-                // Writes that timed out may have reached the table. What they owe comes back although the event lacks it.
+                // Writes that timed out may have reached the table. What they owe comes back although the event lacks
+                // it.
                 if writes_timed_out && record.get("Owed").is_some() {
                     expected["Owed"] =
                         json!({"Kind": "STATE_CHANGED", "Sequence": 1, "From": null, "To": "VALIDATING"});

@@ -115,8 +115,8 @@ async fn no_record_is_lost_if_the_deadline_is_too_short_for_all() {
     let records = number_from_env("RECORDS").unwrap_or(RECORDS);
     let rig = stage().await.start().await;
     set_states(&rig, records, "VALIDATING");
-    // The function describes for less than 80% of this time: it reserves a third of a short time and 15 seconds of a long
-    // one. Describing all images takes 80% or more.
+    // The function describes for less than 80% of this time: it reserves a third of a short time and 15 seconds of a
+    // long one. Describing all images takes 80% or more.
     let count = u32::try_from(records).expect("a few thousand");
     let deadline = Duration::from_millis(8) * count;
     rig.workspaces.set_latency(deadline * 8 / count * 8 / 10);

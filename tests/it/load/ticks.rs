@@ -17,8 +17,8 @@ const INVOCATIONS: usize = 1_000;
 /// The states of each image, one per tick.
 const STATES: [&str; 3] = ["PENDING", "VALIDATING", "COMPLETED"];
 
-/// How much memory may grow after the warm-up, in kilobytes. Fragmentation in the allocator stays below this. A leak for
-/// each image or invocation does not.
+/// How much memory may grow after the warm-up, in kilobytes. Fragmentation in the allocator stays below this. A leak
+/// for each image or invocation does not.
 const ALLOWED_KB: usize = 1_024;
 
 /// Where the function keeps its checkpoints between ticks.
@@ -80,7 +80,8 @@ async fn assert_no_leaks(rig: &Rig, storage: Storage) {
 }
 
 /// Makes one invocation: a new import starts, and the others move to their next state. Returns the records of pending
-/// imports, for the next tick. Every second event comes from EventBridge. Every hundredth is followed by an invalid one.
+/// imports, for the next tick. Every second event comes from EventBridge. Every hundredth is followed by an invalid
+/// one.
 async fn tick(rig: &Rig, tick: usize, mut records: Vec<Value>) -> Vec<Value> {
     records.push(json!({"ImageId": image(tick)}));
     let first = (tick + 1).saturating_sub(STATES.len());

@@ -1,5 +1,5 @@
-//! One simulated import: its true states, its item in the ledger, and what subscribers received. Everything that happens
-//! to it is checked against what happened before.
+//! One simulated import: its true states, its item in the ledger, and what subscribers received. Everything that
+//! happens to it is checked against what happened before.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -137,8 +137,8 @@ fn check_discovery(checked: &CheckOutcome, seen: &Seen, world: &mut World) {
 }
 
 /// An invocation that fails has announced nothing. It blames the deadline only
-/// if no call was sent, and the topic only if the error does not pass by itself. It does not fail over imports that could
-/// not be described if a record is settled.
+/// if no call was sent, and the topic only if the error does not pass by itself. It does not fail over imports that
+/// could not be described if a record is settled.
 fn check_failure(error: &Error, seen: &Seen, before: &[Record], store: Store) {
     let (confirmed, name) = (seen.confirmed.borrow(), error.name());
     assert!(confirmed.is_empty(), "{confirmed:?} was announced, but: {error:?}");
@@ -160,8 +160,8 @@ fn check_failure(error: &Error, seen: &Seen, before: &[Record], store: Store) {
     }
 }
 
-/// A record is unchecked if its describe call was not sent, and for no other reason. A failed call is reported under the
-/// name that the port gave it.
+/// A record is unchecked if its describe call was not sent, and for no other reason. A failed call is reported under
+/// the name that the port gave it.
 fn check_calls(checked: &CheckOutcome, seen: &Seen) {
     let (described, not_sent) = (seen.described.borrow(), seen.not_sent.borrow());
     assert_eq!(checked.described, described.len(), "calls that were sent");

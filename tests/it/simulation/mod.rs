@@ -1,5 +1,5 @@
-//! A deterministic simulation: the real flow over simulated services that fail, delay, fail in part, hold calls back, or
-//! do what they were asked and lose the response, while the function crashes between any two calls and invocations
+//! A deterministic simulation: the real flow over simulated services that fail, delay, fail in part, hold calls back,
+//! or do what they were asked and lose the response, while the function crashes between any two calls and invocations
 //! overlap. One seed is one run:
 //!
 //! ```sh

@@ -86,8 +86,8 @@ fn description(record: &Record) -> Option<String> {
 }
 
 impl InvocationResult {
-    /// The event named no import. The response has a record for each image that the searches found, except for images that
-    /// turned out to be no imports, for failures that are still the same, and for those that do not fit.
+    /// The event named no import. The response has a record for each image that the searches found, except for images
+    /// that turned out to be no imports, for failures that are still the same, and for those that do not fit.
     pub(super) fn has_what_was_discovered(&self, seen: &Seen, undiscovered: usize, max_records: usize, world: &World) {
         let (listed, unsettled) = (seen.listed.borrow(), seen.unsettled.borrow());
         let records: BTreeSet<&ImageId> = self.records.iter().map(|record| &record.image_id).collect();
@@ -118,8 +118,8 @@ impl InvocationResult {
         }
     }
 
-    /// An image that was not made by an import is never treated as one. What was listed is in the ledger until it has been
-    /// described.
+    /// An image that was not made by an import is never treated as one. What was listed is in the ledger until it has
+    /// been described.
     fn is_plausible(record: &Record, world: &World) {
         let has_had = |name| world.has_had(&record.image_id, name);
         assert!(record.name.as_ref().is_none_or(has_had), "{record:?} never had this name");

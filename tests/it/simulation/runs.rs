@@ -162,9 +162,9 @@ fn nothing_is_owed(world: &Shared) {
     }
 }
 
-/// What was seen last is what was announced last: every import that runs is known, and every import that was ever seen was
-/// followed to its end, even if it was deleted, ended between two checks, or was retried after it had failed. An image
-/// that is not an import is left alone.
+/// What was seen last is what was announced last: every import that runs is known, and every import that was ever seen
+/// was followed to its end, even if it was deleted, ended between two checks, or was retried after it had failed. An
+/// image that is not an import is left alone.
 fn no_import_is_lost(world: &Shared) {
     let mut world = world.borrow_mut();
     for (image_id, import) in &world.imports {

@@ -166,8 +166,8 @@ impl World {
         }
     }
 
-    /// Up to this many of the images whose items are not settled, or have failed, after the one with this ID. All failures
-    /// are recent: a run takes less than a day.
+    /// Up to this many of the images whose items are not settled, or have failed, after the one with this ID. All
+    /// failures are recent: a run takes less than a day.
     pub(super) fn unsettled_after(&self, last: Option<&ImageId>, limit: usize) -> Vec<ImageId> {
         let is_unsettled = |id: &ImageId| {
             let Some(Item { checkpoint: Checkpoint { state, owed, missing, listed, .. }, .. }) = self.item(id) else {

@@ -1,5 +1,5 @@
-//! A minimal fake of DynamoDB for one function: it stores items and ignores conditions. Unlike the proxies and emulators, it
-//! does not keep requests, so it can run for a very long time.
+//! A minimal fake of DynamoDB for one function: it stores items and ignores conditions. Unlike the proxies and
+//! emulators, it does not keep requests, so it can run for a very long time.
 
 use std::{
     collections::HashMap,

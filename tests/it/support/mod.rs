@@ -1,7 +1,7 @@
 //! Helpers that the tests share.
 //!
-//! [`Setup`] prepares a function: its services and its environment. [`Setup::start`] runs the bootstrap binary as Lambda
-//! does and returns a [`Rig`], which invokes it.
+//! [`Setup`] prepares a function: its services and its environment. [`Setup::start`] runs the bootstrap binary as
+//! Lambda does and returns a [`Rig`], which invokes it.
 
 pub(crate) mod emulator;
 pub(crate) mod fake_table;
@@ -97,8 +97,8 @@ impl Setup {
         self
     }
 
-    /// Limits each call to two attempts instead of ten, whose back-offs take many seconds. For tests of what follows from a
-    /// call's last error.
+    /// Limits each call to two attempts instead of ten, whose back-offs take many seconds. For tests of what follows
+    /// from a call's last error.
     pub(crate) fn two_attempts(self) -> Self {
         self.set("AWS_MAX_ATTEMPTS", "2")
     }
@@ -153,8 +153,8 @@ impl Rig {
         invocation.result
     }
 
-    /// Invokes the function, asserts that it responds early enough before the deadline, and returns how long it took. The
-    /// invocation may fail.
+    /// Invokes the function, asserts that it responds early enough before the deadline, and returns how long it took.
+    /// The invocation may fail.
     pub(crate) async fn took(&self, event: impl ToString, timeout: Duration) -> Duration {
         let begun = Instant::now();
         let _ = self.send_raw(event.to_string(), timeout).await;
