@@ -14,8 +14,8 @@ use crate::{
 /// One import on its way through the flow.
 pub(super) struct TrackedImport {
     pub(super) record: Record,
-    /// The last checkpoint that is certain: as recalled, and then as of the last announcement that SNS accepted. A record
-    /// whose write is lost falls back to it.
+    /// The last checkpoint that is certain: as recalled, and then as of the last announcement that SNS accepted. A
+    /// record whose write is lost falls back to it.
     confirmed: Checkpoint,
     /// The ledger's item, as last read or written. `None` if there is none.
     pub(super) item: Option<Item>,
