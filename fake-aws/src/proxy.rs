@@ -13,7 +13,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::time::sleep;
+use tokio::{sync::Notify, time::sleep};
 
 use crate::{
     http::{Fault, Reply, Request},
@@ -33,6 +33,8 @@ pub enum Act {
     ForwardThen(Fault),
     /// Forwards the request after a delay.
     Delay(Duration),
+    /// Forwards the request once this is notified.
+    Hold(Arc<Notify>),
     /// Forwards the request and replaces these response headers (names and values).
     ForwardWith(Vec<(String, String)>),
 }
@@ -112,6 +114,10 @@ impl Handle for Backend {
             }
             Act::Delay(delay) => {
                 sleep(delay).await;
+                self.forward(request).await
+            }
+            Act::Hold(release) => {
+                release.notified().await;
                 self.forward(request).await
             }
             Act::ForwardWith(headers) => replace(self.forward(request).await, headers),
@@ -242,6 +248,18 @@ mod tests {
         assert_eq!(replaced.headers.get_all("x-op").iter().collect::<Vec<_>>(), ["proxy"]);
         assert_eq!((replaced.status, &replaced.headers["x-new"]), (201, &"new".parse()?));
         assert_eq!([proxy.count("A"), proxy.count("B"), proxy.count("C"), proxy.count("D")], [0, 1, 1, 1]);
+
+        let release = Arc::new(Notify::new());
+        let held = Arc::clone(&release);
+        front.on(move |_, _| Act::Hold(Arc::clone(&held)));
+        let (answer, ()) = tokio::join!(call("F"), async {
+            while front.count("F") == 0 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(proxy.count("F"), 0);
+            release.notify_one();
+        });
+        assert_eq!((answer?.status, proxy.count("F")), (201, 1));
 
         front.clear();
         assert!(front.requests().is_empty());
