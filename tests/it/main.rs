@@ -14,7 +14,7 @@
 //! | `errors`, `configuration`, `logs` | errors, environment variables, output |
 //! | `connections`, `release` | Init, the release binary |
 //! | `properties`, `fuzzed`, `simulation` | random input, random courses of events |
-//! | `faults`, `frozen`, `crashes`, `load` | failing services, lost connections, kills, load |
+//! | `faults`, `frozen`, `crashes`, `histories`, `load` | failing services, lost connections, kills, load |
 //!
 //! `cargo test --locked --test it` runs all of them; `cargo test --locked --test it events::` runs one module. The
 //! emulators need `.venv`, which `make setup` creates. Set `BOOTSTRAP` to the path of another binary to test that one.
@@ -34,6 +34,7 @@ mod events;
 mod faults;
 mod frozen;
 mod fuzzed;
+mod histories;
 mod last_seen;
 mod ledger;
 mod load;
