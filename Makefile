@@ -163,6 +163,7 @@ contract: setup ## Check that every statement of the contract names tests that e
 soak: setup build fuzz ## Run the long tests: fuzzing, 100,000 simulations, kills, load, mutations (about an hour)
 	@SEEDS=25000 tools/timed 'simulation' cargo test --locked --workspace --test it simulation::
 	@BOOTSTRAP=$(BOOTSTRAP) KILLS=500 tools/timed 'crashes' cargo test --locked --workspace --test it crashes:: -- --nocapture
+	@BOOTSTRAP=$(BOOTSTRAP) IMAGES=1000 tools/timed 'histories' cargo test --locked --workspace --test it histories:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --workspace --test it load::ticks:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=10000 tools/timed 'load of one event' cargo test --locked --workspace --test it load::records:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) RECORDS=5000 tools/timed 'CPU quota' cargo test --locked --workspace --test it load::quota:: -- --nocapture
