@@ -158,10 +158,10 @@ gallery: setup ## Make docs/gallery.md and its pictures from the snapshots of th
 contract: setup ## Check that every statement of the contract names tests that exist
 	@tools/timed 'contract' .venv/bin/python tools/check_contract.py
 
-# SEEDS applies to each of the four kinds of simulated worlds.
+# SEEDS applies to each of the five kinds of simulated worlds.
 .PHONY: soak
 soak: setup build fuzz ## Run the long tests: fuzzing, 100,000 simulations, kills, load, mutations (about an hour)
-	@SEEDS=25000 tools/timed 'simulation' cargo test --locked --workspace --test it simulation::
+	@SEEDS=20000 tools/timed 'simulation' cargo test --locked --workspace --test it simulation::
 	@BOOTSTRAP=$(BOOTSTRAP) KILLS=500 tools/timed 'crashes' cargo test --locked --workspace --test it crashes:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) IMAGES=1000 tools/timed 'histories' cargo test --locked --workspace --test it histories:: -- --nocapture
 	@BOOTSTRAP=$(BOOTSTRAP) INVOCATIONS=100000 tools/timed 'load' cargo test --locked --workspace --test it load::ticks:: -- --nocapture

@@ -32,6 +32,10 @@ pub(super) struct SimulatedImport {
     pub(super) misses: Vec<Instant>,
     /// Whether every description is malformed, so that the function cannot describe the import.
     pub(super) malformed: bool,
+    /// Whether that is so until the faults stop.
+    pub(super) hopeless: bool,
+    /// Whether somebody has made the ledger's item unreadable. A write that succeeds repairs it.
+    pub(super) corrupt: bool,
     /// The ledger's item.
     pub(super) item: Option<Item>,
     /// Every transition that the ledger has ever owed, by number.
@@ -104,15 +108,18 @@ pub(super) fn state_name(state: Option<&'static str>) -> &'static str {
 }
 
 impl SimulatedImport {
-    /// An import that has just started. Its records start from this state, if any.
-    pub(super) fn new(start: Option<State>) -> Self {
+    /// An import that has just started. Its records start from this state, if any. If it is `hopeless`, it cannot be
+    /// described until the faults stop.
+    pub(super) fn new(start: Option<State>, hopeless: bool) -> Self {
         Self {
             states: vec![Some("PENDING")],
             age: 0,
             omitted: Omitted::Nothing,
             answers: Vec::new(),
             misses: Vec::new(),
-            malformed: false,
+            malformed: hopeless,
+            hopeless,
+            corrupt: false,
             item: None,
             owed: BTreeMap::new(),
             deliveries: Vec::new(),
@@ -177,6 +184,7 @@ impl SimulatedImport {
         write_item(&mut self.item, new, expected)?;
         assert!(old_name.is_none() || new.name.is_some(), "{old_name:?} is forgotten");
         self.check_write(before.as_ref(), &new.checkpoint, store);
+        self.corrupt = false;
         self.owed.extend(new.checkpoint.owed.clone().map(|owed| (owed.sequence, owed)));
         Ok(())
     }

@@ -29,14 +29,15 @@ pub(super) const LIMIT: usize = 16_384;
 /// The most records that a response within the limit can have.
 const MAX_RECORDS: usize = LIMIT / Record::MAX_BYTES;
 
-fn tracker(services: &SimulatedServices, calm: bool, rng: &mut Rng) -> Tracker<SimulatedServices> {
-    let discover = services.world.borrow().discover;
+/// A function for an event with this many records.
+fn tracker(services: &SimulatedServices, records: usize, rng: &mut Rng) -> Tracker<SimulatedServices> {
+    let World { calm, discover, stall_after, .. } = *services.world.borrow();
     Tracker {
         services: services.clone(),
         concurrency: if calm { 8 } else { rng.usize(1..12) },
-        stall_after: Some(Duration::from_mins(30)),
+        stall_after,
         chat: rng.f64() < 0.1,
-        max_records: if calm || !discover { MAX_RECORDS } else { rng.usize(1..MAX_RECORDS) },
+        max_records: if calm || !discover { MAX_RECORDS } else { rng.usize(1..MAX_RECORDS).max(records) },
     }
 }
 
@@ -47,7 +48,7 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
     let crash_after = Duration::from_millis(if calm || rng.f64() < 0.6 { 86_400_000 } else { rng.u64(0..6_000) });
     let budget = TimeBudget::divide(time, 0).expect("enough time");
     let services = SimulatedServices { world: Rc::clone(world), budget, seen: Rc::default() };
-    let tracker = tracker(&services, calm, &mut rng);
+    let tracker = tracker(&services, records.len(), &mut rng);
     let mut before = records.clone();
     world.borrow().note(|| format!("invoked for {time:?}, to crash after {crash_after:?}: {records:?}"));
     world.borrow_mut().compare_with_ledger(&records);
@@ -82,10 +83,13 @@ pub(super) async fn invoke(world: &Shared, mut rng: Rng, records: Vec<Record>) -
 
     let CheckOutcome { records, announced, undiscovered, .. } = checked.clone();
     let (not_sent, answers) = (services.seen.not_sent.take(), services.seen.answers.take());
+    let named = before.iter().map(|record| record.image_id.clone()).collect();
     if world.borrow().discover {
-        before = records.iter().map(|record| Record::new(record.image_id.clone())).collect();
+        let sent = |record: &Record| before.iter().find(|sent| sent.image_id == record.image_id).cloned();
+        before =
+            records.iter().map(|record| sent(record).unwrap_or_else(|| Record::new(record.image_id.clone()))).collect();
     }
-    let mut answered = InvocationResult { before, records, announced, not_sent, answers };
+    let mut answered = InvocationResult { before, named, records, announced, not_sent, answers };
     if world.borrow().discover {
         answered.has_what_was_discovered(&services.seen, undiscovered, tracker.max_records, &world.borrow());
     }

@@ -7,8 +7,8 @@
 //! SEEDS=100000 cargo test --test it simulation  # runs more seeds
 //! ```
 //!
-//! `scenarios` lists the kinds of worlds, `runs` says what happens in each, `ports` decides how calls go wrong, and
-//! `import`, `history` and `answer` check every step.
+//! `scenarios` lists the kinds of worlds, `runs` says what happens in each, `services` decides how calls go wrong, and
+//! `import`, `history`, `invocation`, and `result` check every step.
 
 mod history;
 mod import;
@@ -24,7 +24,7 @@ use std::{cell::RefCell, collections::BTreeSet, env, panic, rc::Rc};
 use fastrand::Rng;
 
 use self::{
-    scenarios::Scenario,
+    scenarios::{BOTH, DISCOVERING_WORKFLOW, DISCOVERY, SCHEDULE, Scenario, WORKFLOW},
     world::{Trace, World},
 };
 
@@ -75,28 +75,33 @@ fn simulate(scenario: &Scenario) {
 
 #[test]
 fn a_schedule_over_the_ledger() {
-    simulate(&scenarios::SCHEDULE);
+    simulate(&SCHEDULE);
 }
 
 #[test]
 fn a_workflow_with_the_payload_alone() {
-    simulate(&scenarios::WORKFLOW);
+    simulate(&WORKFLOW);
 }
 
 #[test]
 fn a_workflow_and_a_schedule_over_one_ledger() {
-    simulate(&scenarios::BOTH);
+    simulate(&BOTH);
 }
 
 #[test]
-fn a_schedule_that_only_discovers() {
-    simulate(&scenarios::DISCOVERY);
+fn a_schedule_that_discovers() {
+    simulate(&DISCOVERY);
+}
+
+#[test]
+fn a_workflow_that_also_discovers() {
+    simulate(&DISCOVERING_WORKFLOW);
 }
 
 /// Otherwise, a failing seed could not be replayed.
 #[test]
 fn one_seed_is_one_run() {
-    for scenario in [scenarios::SCHEDULE, scenarios::WORKFLOW, scenarios::BOTH, scenarios::DISCOVERY] {
+    for scenario in [SCHEDULE, WORKFLOW, BOTH, DISCOVERY, DISCOVERING_WORKFLOW] {
         for seed in 0..20 {
             let [once, again] = [(); 2].map(|()| {
                 let trace = Trace::default();

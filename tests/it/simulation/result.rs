@@ -17,8 +17,10 @@ use super::{
 
 /// What an invocation answered.
 pub(super) struct InvocationResult {
-    /// The records of its event.
+    /// The records before the invocation, in the order of the response.
     pub(super) before: Vec<Record>,
+    /// The images that its event named.
+    pub(super) named: BTreeSet<ImageId>,
     /// The records of its response.
     pub(super) records: Vec<Record>,
     pub(super) announced: Vec<Announcement>,
@@ -86,12 +88,15 @@ fn description(record: &Record) -> Option<String> {
 }
 
 impl InvocationResult {
-    /// The event named no import. The response has a record for each image that the searches found, except for images
-    /// that turned out to be no imports, for failures that are still the same, and for those that do not fit.
+    /// Behind the event's records, the response has one for each image that the searches found beside them, except for
+    /// images that turned out to be no imports, for failures that are still the same, and for those that do not fit.
     pub(super) fn has_what_was_discovered(&self, seen: &Seen, undiscovered: usize, max_records: usize, world: &World) {
-        let (listed, unsettled) = (seen.listed.borrow(), seen.unsettled.borrow());
-        let records: BTreeSet<&ImageId> = self.records.iter().map(|record| &record.image_id).collect();
-        assert!(self.records.is_sorted_by(|one, next| one.image_id < next.image_id), "in the order of the IDs");
+        let (listed, unsettled) = (&*seen.listed.borrow() - &self.named, &*seen.unsettled.borrow() - &self.named);
+        let is_named = |record: &&Record| self.named.contains(&record.image_id);
+        let discovered: Vec<&ImageId> =
+            self.records.iter().skip_while(is_named).map(|record| &record.image_id).collect();
+        assert!(discovered.is_sorted_by(|one, next| one < next), "in the order of the IDs");
+        let records: BTreeSet<&ImageId> = discovered.into_iter().collect();
         let found: BTreeSet<&ImageId> = listed.union(&unsettled).collect();
         assert!(records.is_subset(&found), "{records:?} in place of {found:?}");
         let left_out: BTreeSet<&ImageId> =
@@ -110,23 +115,24 @@ impl InvocationResult {
         let checked: BTreeSet<&ImageId> = records.union(&left_out).copied().collect();
         assert_eq!(found.len() - checked.len(), undiscovered, "{checked:?} of {found:?}");
         if undiscovered > 0 {
-            assert_eq!(checked.len(), max_records, "there was room for more");
+            let room = max_records - self.named.len();
+            assert_eq!(checked.len(), room, "there was room for more");
             let new = listed.difference(&unsettled).filter(|id| checked.contains(id)).count();
             let known = checked.len() - new;
-            assert!(new == listed.difference(&unsettled).count() || new >= max_records / 4, "{checked:?}: no new ones");
-            assert!(known == unsettled.len() || known >= max_records * 3 / 4, "{checked:?}: too many new ones");
+            assert!(new == listed.difference(&unsettled).count() || new >= room / 4, "{checked:?}: no new ones");
+            assert!(known == unsettled.len() || known >= room * 3 / 4, "{checked:?}: too many new ones");
         }
     }
 
     /// An image that was not made by an import is never treated as one. What was listed is in the ledger until it has
     /// been described.
-    fn is_plausible(record: &Record, world: &World) {
+    fn is_plausible(&self, record: &Record, world: &World) {
         let has_had = |name| world.has_had(&record.image_id, name);
         assert!(record.name.as_ref().is_none_or(has_had), "{record:?} never had this name");
         let is_other = world.others.contains_key(&record.image_id);
         assert!(!is_other || record.checkpoint.is_only_listed(), "{record:?} was not made by an import");
         let has_failed = record.check_error.as_ref().is_some_and(|error| error.error.starts_with("DynamoDb."));
-        if world.discover && !has_failed {
+        if world.discover && !has_failed && !self.named.contains(&record.image_id) {
             assert!(world.item(&record.image_id).is_some(), "{record:?} is not in the ledger");
         }
     }
@@ -188,7 +194,7 @@ impl InvocationResult {
         let store = world.store;
         for (place, record) in self.records.iter().enumerate() {
             let (checkpoint, before) = (&record.checkpoint, &self.before[place].checkpoint);
-            Self::is_plausible(record, world);
+            self.is_plausible(record, world);
             if world.others.contains_key(&record.image_id) {
                 continue;
             }

@@ -36,6 +36,7 @@ pub(super) const UNSENT: &str = "a call that was not sent because its deadline h
 pub(super) const CUT_OFF: &str = "a call that its deadline cut off";
 pub(super) const THROTTLED: &str = "a call that was throttled until its deadline";
 pub(super) const PARTIAL_READ: &str = "a read of the ledger that failed for some items";
+pub(super) const CORRUPT_ITEM: &str = "an item of the ledger that cannot be understood";
 pub(super) const OTHER_IMAGE: &str = "an image that was made in another way";
 pub(super) const LEFT_THE_LIST: &str = "an import that was found only in the ledger";
 pub(super) const PARTIAL_LISTING: &str = "a listing that failed after its first page";
@@ -60,6 +61,7 @@ pub(super) const SCHEDULE: Scenario = Scenario {
         NOT_FOUND,
         LOST_WRITE,
         PARTIAL_READ,
+        CORRUPT_ITEM,
         PARTIAL_FAILURE,
         HELD_BACK,
         UNSENT,
@@ -106,6 +108,7 @@ pub(super) const BOTH: Scenario = Scenario {
         NOT_FOUND,
         LOST_WRITE,
         PARTIAL_READ,
+        CORRUPT_ITEM,
         PARTIAL_FAILURE,
         PAYLOAD_AHEAD,
         PAYLOAD_BEHIND,
@@ -117,9 +120,38 @@ pub(super) const BOTH: Scenario = Scenario {
     ],
 };
 
-/// A schedule whose events name no import, so that the function has to discover all of them.
+/// A workflow sends each response back, and has the function discover more imports each time.
+pub(super) const DISCOVERING_WORKFLOW: Scenario = Scenario {
+    name: "a_workflow_that_also_discovers",
+    store: Store::Both,
+    discover: true,
+    run: |world, rng| Box::pin(runs::discovering_workflow(world, rng)),
+    kept_seeds: &[],
+    coverage: &[
+        CRASH,
+        REDELIVERY,
+        STALL,
+        NOT_FOUND,
+        LOST_WRITE,
+        PARTIAL_READ,
+        CORRUPT_ITEM,
+        PARTIAL_FAILURE,
+        PAYLOAD_AHEAD,
+        OTHER_IMAGE,
+        LISTING_FAILED,
+        SCAN_FAILED,
+        UNDISCOVERED,
+        HELD_BACK,
+        UNSENT,
+        CUT_OFF,
+        THROTTLED,
+        UNCHECKED,
+    ],
+};
+
+/// A schedule whose events discover imports. Most of them name none.
 pub(super) const DISCOVERY: Scenario = Scenario {
-    name: "a_schedule_that_only_discovers",
+    name: "a_schedule_that_discovers",
     store: Store::Ledger,
     discover: true,
     run: |world, rng| Box::pin(runs::discovery(world, rng)),
@@ -131,6 +163,7 @@ pub(super) const DISCOVERY: Scenario = Scenario {
         NOT_FOUND,
         LOST_WRITE,
         PARTIAL_READ,
+        CORRUPT_ITEM,
         OTHER_IMAGE,
         LEFT_THE_LIST,
         PARTIAL_LISTING,

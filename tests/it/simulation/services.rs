@@ -353,7 +353,12 @@ impl Services for SimulatedServices {
                         world.covered.insert(scenarios::PARTIAL_READ);
                         return Some((id.clone(), Err(CallError::timeout(Service::DynamoDb, "unprocessed"))));
                     }
-                    Some((id.clone(), Ok(world.item(id)?.clone())))
+                    let item = world.item(id)?.clone();
+                    let is_corrupt = world.imports.get(id).is_some_and(|import| import.corrupt);
+                    if is_corrupt {
+                        world.covered.insert(scenarios::CORRUPT_ITEM);
+                    }
+                    Some((id.clone(), if is_corrupt { Err(unreadable()) } else { Ok(item) }))
                 };
                 image_ids.iter().filter_map(read_one).collect()
             }
@@ -399,6 +404,9 @@ impl Services for SimulatedServices {
             world.note(|| format!("written {image_id}: {written:?}"));
             match written {
                 Ok(()) => WriteOutcome::Written,
+                Err(_) if world.imports.get(&image_id).is_some_and(|import| import.corrupt) => {
+                    WriteOutcome::Failed(unreadable())
+                }
                 Err(winner) => {
                     world.covered.insert(scenarios::LOST_WRITE);
                     WriteOutcome::Lost(*winner)
@@ -430,6 +438,11 @@ impl SimulatedServices {
         let recent = matches!(answer, DescribeAnswer::Described { state: Some(_), age: Some(0) });
         assert!(!(recent && checkpoint.stalled), "{write:?} after {answer:?}");
     }
+}
+
+/// The error for an item that somebody else has changed.
+fn unreadable() -> CallError {
+    CallError::bad_response(Service::DynamoDb, "unreadable")
 }
 
 /// The text of a message that programs read.

@@ -5,6 +5,7 @@ use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
+    time::Duration,
 };
 
 use fastrand::Rng;
@@ -58,11 +59,13 @@ pub(super) struct World {
     pub(super) discover: bool,
     /// How often the imports have moved on. Every fourth time, all images get other names.
     moves: u64,
-    /// Whether the first records have names.
+    /// Whether the first records have names. If events discover imports: whether they also name some.
     is_named: bool,
     /// The state that the first records start from, if any.
     start: Option<State>,
     pub(super) store: Store,
+    /// How old the last update of a pending import may be. `None` turns stalls off.
+    pub(super) stall_after: Option<Duration>,
     /// From now on, nothing fails anymore.
     pub(super) calm: bool,
     pub(super) rng: Rng,
@@ -88,13 +91,14 @@ impl World {
             .map(|number| ImageId::parse(&format!("{}other", image(number * 7))).expect("valid"));
         let start = if !discover && rng.f64() < 0.3 { State::parse("PENDING") } else { None };
         Self {
-            imports: image_ids.map(|id| (id, SimulatedImport::new(start.clone()))).collect(),
+            imports: image_ids.map(|id| (id, SimulatedImport::new(start.clone(), rng.f64() < 0.05))).collect(),
             others: others.map(|id| (id, OtherImage { is_listed: true, item: None })).collect(),
             discover,
             moves: 0,
-            is_named: count % 2 == 0,
+            is_named: if discover { rng.f64() < 0.25 } else { count % 2 == 0 },
             start,
             store,
+            stall_after: (rng.f64() < 0.9).then_some(Duration::from_mins(30)),
             calm: false,
             trouble: rng.f64() * 0.5,
             rng: rng.fork(),
@@ -108,14 +112,15 @@ impl World {
 
     /// The records of the first event.
     pub(super) fn first_records(&self) -> Vec<Record> {
-        if self.discover {
+        if self.discover && !self.is_named {
             return Vec::new();
         }
         let checkpoint = Checkpoint { state: self.start.clone(), ..Checkpoint::default() };
         let name = |id: &ImageId| if self.is_named { self.name(id) } else { None };
         let record =
             |id: &ImageId| Record { name: name(id), checkpoint: checkpoint.clone(), ..Record::new(id.clone()) };
-        self.imports.keys().map(record).collect()
+        let count = if self.discover { 1 } else { self.imports.len() };
+        self.imports.keys().take(count).map(record).collect()
     }
 
     /// The name of an image by now.
@@ -136,6 +141,7 @@ impl World {
         for import in self.imports.values_mut() {
             import.omitted = Omitted::Nothing;
             import.malformed = false;
+            import.corrupt = false;
         }
         self.others.values_mut().for_each(|other| other.is_listed = false);
     }
@@ -190,7 +196,8 @@ impl World {
         self.others.values_mut().for_each(|other| other.is_listed = rng.f64() < 0.7);
         for import in self.imports.values_mut() {
             import.age = if rng.f64() < 0.2 { 60 } else { 0 };
-            import.malformed = rng.f64() < 0.1;
+            import.malformed = import.hopeless || rng.f64() < 0.1;
+            import.corrupt = rng.f64() < 0.05;
             import.omitted = match rng.u8(0..20) {
                 0 => Omitted::State,
                 1 => Omitted::Time,
