@@ -108,7 +108,7 @@ impl<S: Services> Function<S> {
         if event.self_test {
             return self.self_test(event.discover, &context, clock).await;
         }
-        let records = if event.discover { self.tracker.max_records } else { event.records.len() };
+        let records = event.max_returned(self.tracker.max_records);
         let budget = TimeBudget::until(context.deadline, clock.now(), records);
         let budget = budget.ok_or(Error::Deadline(NotSent::NoTime))?;
         let origin = Origin::new(&context.invoked_function_arn, &self.region);

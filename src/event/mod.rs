@@ -35,6 +35,13 @@ pub struct Event {
     pub self_test: bool,
 }
 
+impl Event {
+    /// The most records that the response can have, if a response has room for `limit`.
+    pub(crate) fn max_returned(&self, limit: usize) -> usize {
+        if self.discover { limit } else { self.records.len() }
+    }
+}
+
 /// The payload of an invocation: JSON, or the reason why it is not JSON.
 #[derive(Debug)]
 pub struct RawEvent(Result<Box<RawValue>, String>);
@@ -233,4 +240,17 @@ fn unique(records: Vec<Record>) -> Vec<Record> {
         }
     }
     unique
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_that_discovers_can_return_more_than_its_records() {
+        let records = vec![Record::new(ImageId::parse("wsi-0a1b2c3d4").expect("valid"))];
+        let event = Event { records, ..Event::default() };
+        assert_eq!(event.max_returned(480), 1);
+        assert_eq!(Event { discover: true, ..event }.max_returned(480), 480);
+    }
 }
