@@ -132,9 +132,10 @@ impl Benchmark {
             .filter(|contender| contender.is_function() || contender.name == STOCK_RUST)
             .map(Contender::for_1000_imports)
             .collect();
+        let runs = self.results.runs;
         for (figure, latency) in [(Figure::CpuOf1000, Duration::ZERO), (Figure::CpuOf1000At20Ms, latency)] {
             self.services.set_latency(latency);
-            for (name, warm) in self.warm(&like_the_peers, figure.name(), 1000, None).await? {
+            for (name, warm) in self.warm(&like_the_peers, figure.name(), runs, 1000, None).await? {
                 self.results.add(figure, name, warm.iter().map(|warm| milliseconds(warm.cpu)).collect());
             }
         }
@@ -143,7 +144,8 @@ impl Benchmark {
         // As deployed, with the ledger.
         let imports = 200;
         let all_but_rust: Vec<Contender> = contenders.iter().filter(|one| one.name != STOCK_RUST).cloned().collect();
-        for (name, warm) in self.warm(&all_but_rust, Figure::Throughput.name(), imports, Some(&quota)).await? {
+        let warm = self.warm(&all_but_rust, Figure::Throughput.name(), runs.div_ceil(3), imports, Some(&quota));
+        for (name, warm) in warm.await? {
             #[expect(clippy::cast_precision_loss, reason = "200 is exact")]
             let per_second = |warm: &Warm| imports as f64 / warm.took.as_secs_f64();
             self.results.add(Figure::Throughput, name, warm.iter().map(per_second).collect());
@@ -159,6 +161,7 @@ impl Benchmark {
         &mut self,
         contenders: &[Contender],
         what: &str,
+        runs: usize,
         imports: usize,
         quota: Option<&Quota>,
     ) -> Result<Vec<(&'static str, Vec<Warm>)>> {
@@ -176,7 +179,6 @@ impl Benchmark {
             group.limit(128)?;
         }
         let services = &self.services;
-        let runs = self.results.runs.div_ceil(3);
         let measured = interleave(&mut self.results, what, runs, processes, async |process| {
             warm(process, services, imports).await
         });
