@@ -24,7 +24,7 @@ use std::{cell::RefCell, collections::BTreeSet, env, panic, rc::Rc};
 use fastrand::Rng;
 
 use self::{
-    scenarios::{BOTH, DISCOVERING_WORKFLOW, DISCOVERY, SCHEDULE, Scenario, WORKFLOW},
+    scenarios::{BOTH, DISCOVERING_WORKFLOW, DISCOVERY, EVERYWHERE, SCHEDULE, Scenario, WORKFLOW},
     world::{Trace, World},
 };
 
@@ -68,7 +68,8 @@ fn simulate(scenario: &Scenario) {
         };
         covered.extend(covered_now);
     }
-    for required in scenario.coverage.iter().filter(|_| one.is_none() && count >= SEEDS_FOR_COVERAGE) {
+    let required = EVERYWHERE.iter().chain(scenario.coverage);
+    for required in required.filter(|_| one.is_none() && count >= SEEDS_FOR_COVERAGE) {
         assert!(covered.contains(required), "no seed covered: {required}");
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct World {
     pub(super) imports: BTreeMap<ImageId, SimulatedImport>,
     /// The images that were not made by an import.
     pub(super) others: BTreeMap<ImageId, OtherImage>,
-    /// Whether events discover imports and name none.
+    /// Whether events discover imports.
     pub(super) discover: bool,
     /// How often the imports have moved on. Every fourth time, all images get other names.
     moves: u64,
