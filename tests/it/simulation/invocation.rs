@@ -113,7 +113,7 @@ fn is_without_records(error: &Error, seen: &Seen) -> bool {
     let is_left_out = |(id, _): &(ImageId, _)| {
         let answer = seen.answers.borrow().get(id).copied();
         let has_failed = answer.is_some_and(|answer| matches!(answer.state(), Some("ERROR") | None));
-        answer == Some(DescribeAnswer::NotFound) || has_failed && seen.unsettled.borrow().contains(id)
+        answer == Some(DescribeAnswer::NotFound) || has_failed && seen.read.borrow().contains(id)
     };
     seen.discover_errors.borrow().contains(&error.name())
         && seen.not_sent.borrow().is_empty()
