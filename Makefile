@@ -22,7 +22,7 @@ CARGO_FUZZ_VERSION := 0.13.2
 CARGO_MUTANTS := target/tools/bin/cargo-mutants
 CARGO_MUTANTS_VERSION := 27.1.0
 # `make mutants` tests one of this many parts of the mutants, another one each day.
-MUTANTS_PARTS ?= 20
+MUTANTS_PARTS ?= 50
 FUZZ_TARGETS := event response record
 # The total for all fuzz targets.
 FUZZ_SECONDS ?= 600
