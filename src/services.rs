@@ -26,7 +26,7 @@ pub trait Services {
     /// Reads the ledger's items of these images. Images without an item are left out.
     fn read_items(&self, image_ids: &[&ImageId], deadline: Instant) -> impl Future<Output = Items>;
 
-    /// Finds the images whose items in the ledger are not [settled](Checkpoint::is_settled), or that have failed and
+    /// Finds the images whose items in the ledger are not settled, or that have failed and
     /// were last written after this time, because a failed import can be retried.
     fn find_unsettled(&self, failed_after: Timestamp, deadline: Instant) -> impl Future<Output = SearchOutcome>;
 

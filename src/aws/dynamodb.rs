@@ -34,8 +34,9 @@ use crate::{
 /// [api]: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 const MAX_KEYS: usize = 100;
 
-/// The filter expression for items that are not settled, with the states of [`State::SETTLED`], and for recent
-/// failures: [`Checkpoint::is_settled`] the other way round. `State` and `Missing` are [reserved words][words].
+/// The filter expression for items that are not settled, and for recent failures. An item is settled if its import has
+/// ended, with one of [`State::SETTLED`], and if nothing is owed or half known about it. `State` and `Missing` are
+/// [reserved words][words].
 ///
 /// [words]: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 const UNSETTLED: &str = "attribute_not_exists(#State) OR NOT #State IN (:completed, :error, :not_found) \

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Outcome, State, Timestamp, Transition};
+use super::{Kind, State, Timestamp, Transition};
 
 /// What has been announced about an import, and what is still owed.
 // Events, responses and the items of the ledger share this shape.
@@ -51,15 +51,6 @@ impl Checkpoint {
     #[must_use]
     pub fn sequence_after(sequence: u64) -> Option<u64> {
         (sequence < Self::MAX_SEQUENCE).then_some(sequence + 1)
-    }
-
-    /// Whether a schedule can leave the import alone: it has ended, and nothing is owed or half known about it.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        let is_not_found = self.state.as_ref().is_some_and(|state| state.as_str() == State::NOT_FOUND);
-        self.state.as_ref().is_some_and(|state| state.outcome() != Outcome::Pending)
-            && self.owed.is_none()
-            && (is_not_found || self.missing.is_none())
     }
 
     /// Whether the image is [listed](Self::listed), and nothing has been learned about it, except perhaps that it is

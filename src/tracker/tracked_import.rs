@@ -84,7 +84,7 @@ impl TrackedImport {
             record.checkpoint = Checkpoint { listed: false, state: None, ..record.checkpoint };
         }
         let mut import = Self {
-            is_rechecked: is_discovered && record.outcome() == Outcome::Failed && record.checkpoint.is_settled(),
+            is_rechecked: is_discovered && record.outcome() == Outcome::Failed,
             is_renamed,
             confirmed: record.checkpoint.clone(),
             stage: if record.needs_check() { Stage::Open } else { Stage::Completed },

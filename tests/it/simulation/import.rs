@@ -102,6 +102,13 @@ pub(super) enum Delivered {
     Again,
 }
 
+/// Whether a schedule can leave an import alone: it has ended, and nothing is owed or half known about it.
+pub(super) fn is_settled(Checkpoint { state, owed, missing, .. }: &Checkpoint) -> bool {
+    let state = state.as_ref().map(State::as_str);
+    let is_half_known = missing.is_some() && state != Some("NOT_FOUND");
+    matches!(state, Some("COMPLETED" | "ERROR" | "NOT_FOUND")) && owed.is_none() && !is_half_known
+}
+
 /// A state as announcements spell it.
 pub(super) fn state_name(state: Option<&'static str>) -> &'static str {
     state.unwrap_or("NOT_FOUND")

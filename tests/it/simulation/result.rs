@@ -9,7 +9,7 @@ use workspaces_image_import::import::{
 };
 
 use super::{
-    import::DescribeAnswer,
+    import::{DescribeAnswer, is_settled},
     invocation::LIMIT,
     services::Seen,
     world::{Store, World},
@@ -104,7 +104,7 @@ impl InvocationResult {
         for id in &left_out {
             let answer = self.answers[*id];
             let was_known = seen.read.borrow().contains(*id)
-                && world.item(id).is_some_and(|item| !item.checkpoint.listed && !item.checkpoint.is_settled());
+                && world.item(id).is_some_and(|item| !item.checkpoint.listed && !is_settled(&item.checkpoint));
             let is_no_import = answer == DescribeAnswer::NotFound && !was_known;
             let has_failed = matches!(answer.state(), Some("ERROR" | "NOT_FOUND") | None);
             assert!(

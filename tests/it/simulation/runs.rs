@@ -11,7 +11,7 @@ use workspaces_image_import::import::{Record, State};
 
 use super::{
     Shared,
-    import::state_name,
+    import::{is_settled, state_name},
     invocation::invoke,
     result::InvocationResult,
     scenarios,
@@ -199,7 +199,7 @@ fn no_import_is_lost(world: &Shared) {
         if item.checkpoint.listed {
             // It was listed, but when it was described, it was deleted. Nobody was told that it exists.
             assert!(!import.misses.is_empty() && !import.is_running(), "{image_id} is forgotten");
-            assert!(item.checkpoint.is_settled(), "{image_id} is searched for ever");
+            assert!(is_settled(&item.checkpoint), "{image_id} is searched for ever");
             continue;
         }
         assert_eq!(import.history.last_state(), state, "{image_id}");
@@ -209,8 +209,8 @@ fn no_import_is_lost(world: &Shared) {
         assert!(!import.is_running() || is_renamed, "{image_id} has an old name: {item:?}");
     }
     for (image_id, other) in &world.others {
-        let is_settled = other.item.as_ref().is_none_or(|item| item.checkpoint.is_settled());
-        assert!(is_settled, "{image_id} is searched for ever: {other:?}");
+        let is_left_alone = other.item.as_ref().is_none_or(|item| is_settled(&item.checkpoint));
+        assert!(is_left_alone, "{image_id} is searched for ever: {other:?}");
     }
     cover_history(&mut world);
 }

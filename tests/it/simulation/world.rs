@@ -17,7 +17,7 @@ use workspaces_image_import::{
 };
 
 use super::{
-    import::{DescribeAnswer, Omitted, SimulatedImport},
+    import::{DescribeAnswer, Omitted, SimulatedImport, is_settled},
     scenarios,
     services::clock,
 };
@@ -176,14 +176,10 @@ impl World {
     /// failures are recent: a run takes less than a day.
     pub(super) fn unsettled_after(&self, last: Option<&ImageId>, limit: usize) -> Vec<ImageId> {
         let is_unsettled = |id: &ImageId| {
-            let Some(Item { checkpoint: Checkpoint { state, owed, missing, listed, .. }, .. }) = self.item(id) else {
-                return false;
-            };
-            let state = state.as_ref().map(State::as_str);
+            let Some(Item { checkpoint, .. }) = self.item(id) else { return false };
+            let state = checkpoint.state.as_ref().map(State::as_str);
             let has_failed = matches!(state, Some("ERROR" | "NOT_FOUND"));
-            let settled = has_failed || state == Some("COMPLETED");
-            let is_half_known = owed.is_some() || missing.is_some() && state != Some("NOT_FOUND");
-            !settled || is_half_known || has_failed && !listed
+            !is_settled(checkpoint) || has_failed && !checkpoint.listed
         };
         let images: BTreeSet<&ImageId> = self.imports.keys().chain(self.others.keys()).collect();
         let after = images.into_iter().filter(|id| last.is_none_or(|last| *id > last));
