@@ -29,6 +29,9 @@ use crate::support::{
 /// How many invocations to kill before they respond, unless `KILLS` says otherwise.
 const KILLS: usize = 50;
 
+/// From this many kills on, each window must have been hit. With fewer, chance can miss a narrow one.
+const KILLS_FOR_COVERAGE: usize = 500;
+
 /// Images in each event. They are usually at different points when the kill comes.
 const IMAGES: usize = 3;
 
@@ -296,6 +299,6 @@ async fn nothing_is_lost_if_the_function_is_killed_at_any_point() {
     println!("{first} announcements, {} repeats", all - first);
     for (window, hits) in WINDOWS.iter().zip(windows) {
         println!("{hits:4} {window}");
-        assert!(hits > 0 || kills < KILLS, "no kill hit the window: {window}");
+        assert!(hits > 0 || kills < KILLS_FOR_COVERAGE, "no kill hit the window: {window}");
     }
 }
