@@ -29,9 +29,6 @@ use crate::support::{
 /// How many invocations to kill before they respond, unless `KILLS` says otherwise.
 const KILLS: usize = 50;
 
-/// From this many kills on, each window must have been hit. With fewer, chance can miss a narrow one.
-const KILLS_FOR_COVERAGE: usize = 500;
-
 /// Images in each event. They are usually at different points when the kill comes.
 const IMAGES: usize = 3;
 
@@ -263,8 +260,12 @@ async fn nothing_is_lost_if_the_function_is_killed_at_any_point() {
     drop(rig);
 
     let (mut windows, mut killed, mut attempts) = ([0; WINDOWS.len()], 0, 0);
-    while killed < kills {
-        assert!(attempts < kills * ATTEMPTS, "only {killed} of {attempts} were killed before they responded");
+    // Some more kills, if chance has missed a narrow window so far.
+    while killed < kills || kills >= KILLS && windows.contains(&0) {
+        assert!(
+            attempts < kills * ATTEMPTS,
+            "only {killed} of {attempts} were killed before they responded, in these windows: {windows:?}"
+        );
         attempts += 1;
         crashes.images.iter_mut().for_each(|image| image.move_on(&mut rng, &crashes.workspaces));
         if let Some(hit) = crashes.invoke_and_kill(duration.mul_f64(rng.f64() * 1.2)).await {
@@ -299,6 +300,6 @@ async fn nothing_is_lost_if_the_function_is_killed_at_any_point() {
     println!("{first} announcements, {} repeats", all - first);
     for (window, hits) in WINDOWS.iter().zip(windows) {
         println!("{hits:4} {window}");
-        assert!(hits > 0 || kills < KILLS_FOR_COVERAGE, "no kill hit the window: {window}");
+        assert!(hits > 0 || kills < KILLS, "no kill hit the window: {window}");
     }
 }
