@@ -59,7 +59,9 @@ pub(super) struct World {
     pub(super) discover: bool,
     /// How often the imports have moved on. Every fourth time, all images get other names.
     moves: u64,
-    /// Whether the first records have names. If events discover imports: whether they also name some.
+    /// Whether events name imports. Those that discover imports mostly name none.
+    names_imports: bool,
+    /// Whether the first records have names.
     is_named: bool,
     /// The state that the first records start from, if any.
     start: Option<State>,
@@ -95,7 +97,8 @@ impl World {
             others: others.map(|id| (id, OtherImage { is_listed: true, item: None })).collect(),
             discover,
             moves: 0,
-            is_named: if discover { rng.f64() < 0.25 } else { count % 2 == 0 },
+            names_imports: !discover || rng.f64() < 0.25,
+            is_named: count % 2 == 0,
             start,
             store,
             stall_after: (rng.f64() < 0.9).then_some(Duration::from_mins(30)),
@@ -112,7 +115,7 @@ impl World {
 
     /// The records of the first event.
     pub(super) fn first_records(&self) -> Vec<Record> {
-        if self.discover && !self.is_named {
+        if !self.names_imports {
             return Vec::new();
         }
         let checkpoint = Checkpoint { state: self.start.clone(), ..Checkpoint::default() };
