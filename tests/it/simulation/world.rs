@@ -61,8 +61,6 @@ pub(super) struct World {
     moves: u64,
     /// Whether events name imports. Those that discover imports mostly name none.
     names_imports: bool,
-    /// Whether the first records have names.
-    is_named: bool,
     /// The state that the first records start from, if any.
     start: Option<State>,
     pub(super) store: Store,
@@ -98,7 +96,6 @@ impl World {
             discover,
             moves: 0,
             names_imports: !discover || rng.f64() < 0.25,
-            is_named: count % 2 == 0,
             start,
             store,
             stall_after: (rng.f64() < 0.9).then_some(Duration::from_mins(30)),
@@ -119,7 +116,9 @@ impl World {
             return Vec::new();
         }
         let checkpoint = Checkpoint { state: self.start.clone(), ..Checkpoint::default() };
-        let name = |id: &ImageId| if self.is_named { self.name(id) } else { None };
+        // Half of the runs send names.
+        let is_named = self.imports.len().is_multiple_of(2);
+        let name = |id: &ImageId| if is_named { self.name(id) } else { None };
         let record =
             |id: &ImageId| Record { name: name(id), checkpoint: checkpoint.clone(), ..Record::new(id.clone()) };
         let count = if self.discover { 1 } else { self.imports.len() };
